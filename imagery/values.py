@@ -1,0 +1,101 @@
+"""What is read from a photo or an orthophoto: small frozen values, valid once built."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+Kind = Literal["photo", "orthophoto"]
+FootprintMethod = Literal["georeference", "pose", "position"]
+"""`georeference`: valid pixels of a raster with a CRS. `pose`: camera, attitude and height over flat ground.
+`position`: no footprint that could be trusted; the geometry is the point the capture was taken from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a capture was taken from. Degrees on WGS84; metres."""
+
+    lon: float
+    lat: float
+    height: float | None = None
+    """As the file declares it, above the ellipsoid or the sea: DJI and EXIF do not say reliably which."""
+    above_ground: float | None = None
+    """Above the take-off point, which is taken for the ground (DJI RelativeAltitude)."""
+    error_m: float = 5.0
+    """Horizontal, one sigma: 5 m for a plain GNSS fix, the RTK standard deviation where the file gives one."""
+
+    def __post_init__(self) -> None:
+        if not (-180 <= self.lon <= 180 and -90 <= self.lat <= 90):
+            raise ValueError(f"not a place on Earth: longitude {self.lon}, latitude {self.lat}")
+
+
+@dataclass(frozen=True, slots=True)
+class Attitude:
+    """Where the camera looks, in degrees. DJI's gimbal convention: yaw clockwise from true north, pitch -90 straight
+    down and 0 to the horizon, roll clockwise about the viewing axis."""
+
+    yaw: float
+    pitch: float
+    roll: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lens:
+    """Interior orientation of a pinhole camera, in pixels of the image as stored. x to the right, y down."""
+
+    width: int
+    height: int
+    focal: float
+    """Focal length in pixels."""
+    cx: float
+    cy: float
+    source: Literal["calibrated", "35mm-equivalent"]
+
+    def __post_init__(self) -> None:
+        if self.width <= 0 or self.height <= 0 or self.focal <= 0:
+            raise ValueError(f"not a camera: {self.width} x {self.height} px, focal length {self.focal} px")
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """Ground that a capture shows. `geometry` is GeoJSON in EPSG:4326: Polygon or MultiPolygon, or the Point of
+    `position`. `error_m` is the estimated horizontal error of its outline, one sigma."""
+
+    geometry: dict[str, Any]
+    method: FootprintMethod
+    error_m: float
+
+
+@dataclass(frozen=True, slots=True)
+class Georeference:
+    """Where a raster lies. `transform` is (a, b, c, d, e, f) in rasterio's order: pixel to CRS x, y."""
+
+    crs: str
+    transform: tuple[float, float, float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """One photo or orthophoto, as read from its file alone."""
+
+    kind: Kind
+    media_type: str
+    width: int
+    height: int
+    bands: int
+    dtype: str
+    footprint: Footprint
+    taken: datetime | None
+    """Aware. A photo's clock rarely names its zone: `taken_zone` says how it was decided."""
+    taken_zone: Literal["offset", "gps", "solar", "tag", "none"] = "none"
+    """`offset`: EXIF OffsetTimeOriginal; `gps`: the nearest whole quarter of an hour to the GPS clock in the file;
+    `solar`: by longitude, ± 1 h or more; `tag`: the file's own absolute time; `none`: no time in the file."""
+    gsd: float | None = None
+    """Metres on the ground per pixel."""
+    position: Position | None = None
+    attitude: Attitude | None = None
+    lens: Lens | None = None
+    georeference: Georeference | None = None
+    make: str | None = None
+    model: str | None = None
+    notes: tuple[str, ...] = field(default=())
+    """What a person should know: why there is no footprint, which tag was not believed."""
