@@ -1,0 +1,54 @@
+"""Fixtures that every kind of test shares."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from workers.home import Home
+
+ROOT = Path(__file__).parents[1]
+
+
+def lacking(what: str) -> None:
+    """Skip because `what` is not there, or fail where everything was promised (`FLYONCE_REQUIRE_ALL=1`)."""
+    if os.environ.get("FLYONCE_REQUIRE_ALL") == "1":
+        pytest.fail(f"FLYONCE_REQUIRE_ALL=1, but {what}")
+    pytest.skip(what)
+
+
+def find_program(*names: str) -> str:
+    """Path of the first of these programs that is installed; PostgreSQL's own folder on Debian is looked into too."""
+    folders = [os.environ.get("PATH", ""), *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True))]
+    for name in names:
+        if found := shutil.which(name, path=os.pathsep.join(folders)):
+            return found
+    lacking(f"the program {' or '.join(names)} is not installed (make system-packages)")
+    raise AssertionError("unreachable")
+
+
+@pytest.fixture(scope="session")
+def need_program():
+    """`need_program("exiftool")` gives the program's path, or skips."""
+    return find_program
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real imagery; its SOURCES.md says what each part is and what it may be used for."""
+    folder = Path(os.environ.get("FLYONCE_DATA", ROOT.parent / "shared" / "data"))
+    if not (folder / "SOURCES.md").is_file():
+        lacking(f"no real imagery at {folder}: set FLYONCE_DATA to its folder")
+    return folder
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> "Home":
+    """A fresh embedded home."""
+    from records.settings import Settings
+    from workers.home import Home
+
+    return Home.open(Settings(home=tmp_path / "home"))
