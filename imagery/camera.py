@@ -58,7 +58,7 @@ class Camera:
         """East, north [..., 2] in metres where pixels [..., 2] meet the ground; NaN at and above the horizon."""
         rays = self.rays(pixels)
         sinks = -rays[..., 2]
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             scale = np.where(sinks > 1e-12, self.height / sinks, np.nan)
         return np.asarray(rays[..., :2] * scale[..., None])
 
@@ -67,7 +67,7 @@ class Camera:
         the image."""
         g = np.asarray(ground, dtype=np.float64)
         sight = np.concatenate([g, np.full((*g.shape[:-1], 1), -self.height)], axis=-1) @ self.axes.T
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             scale = np.where(sight[..., 2] > 1e-12, self.lens.focal / sight[..., 2], np.nan)
         return np.asarray(sight[..., :2] * scale[..., None] + np.array([self.lens.cx, self.lens.cy]))
 
