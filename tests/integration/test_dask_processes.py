@@ -1,0 +1,63 @@
+"""The same answers on real worker processes, and when one of them is killed in mid-run."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from imagery.errors import Refused
+from workers.cluster import WORKER_ENVIRONMENT, connect
+from workers.run import Done, Failed, spread
+
+
+@pytest.fixture(scope="module")
+def client():
+    with connect(workers=2) as client:
+        yield client
+
+
+def test_threads_and_memory_are_set_before_the_process_starts(client):
+    def environment():
+        import os
+
+        return dict(os.environ)
+
+    for seen in client.run(environment).values():
+        assert {name: seen.get(name) for name in WORKER_ENVIRONMENT} == WORKER_ENVIRONMENT
+
+
+def test_a_worker_killed_in_mid_run_loses_no_item(client):
+    def slow_squares(items):
+        import time
+
+        time.sleep(0.05)
+        return [item * item for item in items]
+
+    answers = spread(client, slow_squares, range(60), chunk=3)
+    first = [next(answers) for _ in range(6)]
+    os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
+    everything = first + list(answers)
+    assert sorted((done.item, done.answer) for done in everything) == [(n, n * n) for n in range(60)]
+
+
+def test_an_item_that_kills_its_worker_is_isolated(client):
+    def deadly(items):
+        import os
+        import signal
+
+        if 7 in items:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return list(items)
+
+    answers = list(spread(client, deadly, range(16), chunk=4))
+    assert [(type(a), a.item) for a in answers if isinstance(a, Failed)] == [(Failed, 7)]
+    assert sorted(a.item for a in answers if isinstance(a, Done)) == [n for n in range(16) if n != 7]
+
+
+def test_a_scheduler_that_is_not_there_is_refused_by_its_address():
+    start = time.monotonic()
+    with pytest.raises(Refused, match="127.0.0.1:9") as refusal, connect(scheduler="tcp://127.0.0.1:9"):
+        pass
+    assert refusal.value.reason == "no-scheduler"
+    assert time.monotonic() - start < 60

@@ -1,0 +1,78 @@
+"""Where tasks run: a cluster of processes on this machine, or a Dask scheduler given by its address.
+
+What libraries do with threads and memory is set here on purpose, before each worker process starts, so that neither
+speed nor results depend on the shell flyonce was started from.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dask
+import distributed
+
+from imagery.errors import Refused
+
+WORKER_ENVIRONMENT = {
+    # One thread in each library: parallel work is done by processes, and sums keep one order of addition.
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "GDAL_NUM_THREADS": "1",
+    "GDAL_CACHEMAX": "256",
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    # glibc hands memory back after every forward pass and faults it in again for the next; kept, inference is
+    # half as fast again (the house plan's measurements). Dask's own default (64 KiB) is the worst case.
+    "MALLOC_MMAP_THRESHOLD_": "2147483647",
+    "MALLOC_TRIM_THRESHOLD_": "4294967296",
+    "MALLOC_TOP_PAD_": "268435456",
+}
+
+_LOCAL_CONFIG = {
+    "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
+    # Tasks hold a few windows and return small values: a worker never has anything worth spilling.
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": 0.90,
+    # A batch is tried again by `workers.run`, tile by tile; a worker lost twice with it is enough to suspect it.
+    "distributed.scheduler.allowed-failures": 1,
+    "distributed.comm.timeouts.connect": "30s",
+}
+
+
+def usable_cores() -> int:
+    """Cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def connect(*, workers: int = 0, scheduler: str = "", processes: bool = True) -> Iterator[distributed.Client]:
+    """A client of the scheduler at that address, else of a new cluster on this machine that ends with the block.
+
+    `workers`: processes with one thread each, 0 for one per core. `processes=False` runs them as threads of this
+    process, for tests and notebooks. Raises `Refused` (`no-scheduler`) where nothing answers at the address.
+    """
+    if scheduler:
+        try:
+            client = distributed.Client(scheduler, timeout="10s", set_as_default=False)  # type: ignore[no-untyped-call]
+        except (OSError, ValueError) as error:
+            raise Refused(
+                "no-scheduler",
+                f"No Dask scheduler answers at {scheduler}: {error}",
+                "Start one with `dask scheduler` and give its address as tcp://host:8786.",
+            ) from error
+        with client:
+            yield client
+        return
+    with (
+        dask.config.set(_LOCAL_CONFIG),
+        distributed.LocalCluster(  # type: ignore[no-untyped-call]
+            n_workers=workers or usable_cores(),
+            threads_per_worker=1,
+            processes=processes,
+            host="127.0.0.1" if processes else None,
+            dashboard_address=None,
+        ) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,  # type: ignore[no-untyped-call]
+    ):
+        yield client

@@ -1,0 +1,129 @@
+"""Spread work over Dask: items grouped into tasks, a bounded number of them in flight, an answer for every item.
+
+Grouping, order of completion and number of workers are matters of speed alone. A task that raises, or takes its worker
+down with it, is split into its items, so that one poisoned tile costs itself and not its neighbours.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Generic, TypeVar
+
+import distributed
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[Item, Answer]):
+    """What one item came to."""
+
+    item: Item
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Failed(Generic[Item]):
+    """An item that could not be worked on, tried in company and then alone."""
+
+    item: Item
+    error: str
+    """One line: the exception's type and message."""
+
+
+def group(items: Iterable[Item], size: int) -> Iterator[tuple[Item, ...]]:
+    """Tuples of `size` items in their order, the last one shorter."""
+    if size < 1:
+        raise ValueError(f"a group holds at least one item, not {size}")
+    source = iter(items)
+    while chunk := tuple(islice(source, size)):
+        yield chunk
+
+
+def spread(
+    client: distributed.Client,
+    work: Callable[[tuple[Item, ...]], Sequence[Answer]],
+    items: Iterable[Item],
+    *,
+    chunk: int = 1,
+    in_flight: int = 0,
+) -> Iterator[Done[Item, Answer] | Failed[Item]]:
+    """Yield `Done` or `Failed` for every item once, as tasks complete (in no order that may be relied on).
+
+    `work` takes a tuple of at most `chunk` items and returns one answer for each, in their order; it must be a pure
+    function, since it may run more than once. `items` is drawn from lazily: at most `in_flight` tasks (0: three for
+    each worker thread) are known to the scheduler or wait here for the caller.
+
+    Raises `RuntimeError` when the scheduler itself is lost.
+    """
+    tasks = _Tasks(group(items, chunk))
+    limit = in_flight or 3 * max(1, sum(client.nthreads().values()))  # type: ignore[no-untyped-call]
+    running: dict[distributed.Future[Any], _Task[Item]] = {}
+    try:
+        while True:
+            while len(running) < limit and (task := tasks.next(idle=not running)):
+                running[client.submit(work, task.items, pure=False)] = task
+            if not running:
+                return
+            with client.as_current():
+                finished, _ = distributed.wait(list(running), return_when="FIRST_COMPLETED")  # type: ignore[no-untyped-call]
+            for future in finished:
+                task = running.pop(future)
+                error = _error_of(future)
+                if error is None:
+                    yield from _answers(work, task.items, future.result())
+                elif task.again:
+                    yield Failed(task.items[0], " ".join(f"{type(error).__name__}: {error}".split()))
+                else:
+                    tasks.split(task, suspect=isinstance(error, distributed.KilledWorker))
+                future.release()
+    finally:
+        for future in running:
+            future.cancel()  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True, slots=True)
+class _Task(Generic[Item]):
+    items: tuple[Item, ...]
+    again: bool = False
+
+
+class _Tasks(Generic[Item]):
+    """What to submit next: first tries, then second tries of single items, then, one by one with nothing beside them,
+    items suspected of having killed a worker (so that no neighbour is blamed)."""
+
+    def __init__(self, batches: Iterator[tuple[Item, ...]]) -> None:
+        self._batches = batches
+        self._again: deque[Item] = deque()
+        self._suspects: deque[Item] = deque()
+
+    def split(self, task: _Task[Item], *, suspect: bool) -> None:
+        (self._suspects if suspect else self._again).extend(task.items)
+
+    def next(self, *, idle: bool) -> _Task[Item] | None:
+        """The next task, None when there is none that may be started now. `idle`: nothing else is running."""
+        if self._again:
+            return _Task((self._again.popleft(),), again=True)
+        if batch := next(self._batches, None):
+            return _Task(batch)
+        if self._suspects and idle:
+            return _Task((self._suspects.popleft(),), again=True)
+        return None
+
+
+def _answers(work: object, items: tuple[Item, ...], answers: Sequence[Answer]) -> Iterator[Done[Item, Answer]]:
+    if len(answers) != len(items):
+        raise ValueError(f"{work!r} returned {len(answers)} answers for {len(items)} items")
+    return (Done(item, answer) for item, answer in zip(items, answers, strict=True))
+
+
+def _error_of(future: "distributed.Future[Any]") -> BaseException | None:
+    """What the task raised; None when it did not."""
+    if future.status == "finished":
+        return None
+    if future.status == "error":
+        error: BaseException = future.exception()  # type: ignore[no-untyped-call]
+        return error
+    raise RuntimeError(f"the Dask scheduler was lost in mid-run (task {future.status})")
