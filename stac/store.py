@@ -9,10 +9,27 @@ Item = dict[str, Any]
 Collection = dict[str, Any]
 
 
+class QueryError(ValueError):
+    """A search that cannot be run as asked. `field` names the part at fault: bbox, datetime, filter, sortby, token …"""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+        self.message = message
+
+    def __reduce__(self) -> tuple[type["QueryError"], tuple[str, str]]:
+        return type(self), (self.field, self.message)
+
+
+class ItemError(ValueError):
+    """An item or a collection that the catalogue will not keep; the message names it and says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """A search. Times are aware; `bbox` is west, south, east, north in degrees (west > east crosses the antimeridian);
-    `intersects` is a GeoJSON geometry; `filter` is CQL2 JSON; `sort` holds (property, descending) pairs."""
+    `intersects` is a GeoJSON geometry; `filter` is CQL2 JSON; `sort` holds (property, descending) pairs and falls back
+    to the newest first. `token` is `Page.next` or `Page.prev` of the same search."""
 
     collections: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
@@ -20,7 +37,7 @@ class Query:
     intersects: dict[str, Any] | None = None
     start: datetime | None = None
     end: datetime | None = None
-    filter: dict[str, Any] | None = None
+    filter: dict[str, Any] | bool | None = None
     sort: tuple[tuple[str, bool], ...] = ()
     limit: int = 10
     token: str | None = None
@@ -28,26 +45,33 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a search, with the keyset token of the next one."""
+    """One page of a search, with the keyset tokens of its neighbours. `matched` is known only where it was free."""
 
     items: tuple[Item, ...]
     next: str | None
     matched: int | None = None
+    prev: str | None = None
 
 
 class CatalogStore(Protocol):
     """Where items live. Both catalogues (SQLite, pgstac) implement it."""
 
-    def put_collection(self, collection: Collection) -> None: ...
+    def put_collection(self, collection: Collection) -> None:
+        """Insert or replace. Raises `ItemError`."""
+        ...
 
     def get_collection(self, collection: str) -> Collection | None: ...
 
-    def collections(self) -> Sequence[Collection]: ...
+    def collections(self) -> Sequence[Collection]:
+        """All of them by id, with the extent of the items they hold."""
+        ...
 
     def put_items(self, items: Iterable[Item]) -> None:
-        """Insert or replace, all or none, in one transaction."""
+        """Insert or replace, all or none, in one transaction. Raises `ItemError`."""
         ...
 
     def get_item(self, collection: str, item: str) -> Item | None: ...
 
-    def search(self, query: Query) -> Page: ...
+    def search(self, query: Query) -> Page:
+        """Raises `QueryError`."""
+        ...

@@ -1,0 +1,76 @@
+"""Geometries and boxes of searches and items, checked, as shapely values. Degrees, longitude first (RFC 7946)."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import shapely
+import shapely.geometry
+from shapely.geometry.base import BaseGeometry
+
+Box = tuple[float, float, float, float]
+"""West, south, east, north; west > east crosses the antimeridian."""
+
+MOST_VERTICES = 20_000
+_TYPES = {"Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon", "GeometryCollection"}
+
+
+def box_of(values: Sequence[float]) -> Box:
+    """Four numbers, or six with heights, which are left out. Raises ValueError."""
+    if len(values) not in (4, 6):
+        raise ValueError(f"a bbox has 4 or 6 numbers, not {len(values)}")
+    if not all(isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in values):
+        raise ValueError(f"a bbox holds finite numbers only: {list(values)}")
+    (
+        west,
+        south,
+        *_,
+    ) = values
+    east, north = (values[2], values[3]) if len(values) == 4 else (values[3], values[4])
+    if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= 90 and -90 <= north <= 90):
+        raise ValueError(f"outside longitude -180..180, latitude -90..90: {list(values)}")
+    if south > north:
+        raise ValueError(f"the south edge {south} lies north of the north edge {north}")
+    return (float(west), float(south), float(east), float(north))
+
+
+def halves(box: Box) -> list[Box]:
+    """The box, cut in two where it crosses the antimeridian."""
+    west, south, east, north = box
+    return [box] if west <= east else [(west, south, 180.0, north), (-180.0, south, east, north)]
+
+
+def box_geometry(box: Box) -> BaseGeometry:
+    """The box's area; a point or a line where it has none."""
+    parts = [_rectangle(half) for half in halves(box)]
+    return parts[0] if len(parts) == 1 else shapely.union_all(parts)
+
+
+def geometry_of(value: Any) -> BaseGeometry:
+    """A GeoJSON geometry. Raises ValueError where it is none, not valid, too large, or not on Earth."""
+    if not isinstance(value, dict) or value.get("type") not in _TYPES:
+        raise ValueError(f"not a GeoJSON geometry: {str(value)[:80]}")
+    try:
+        geometry = shapely.geometry.shape(value)
+    except (shapely.errors.ShapelyError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        raise ValueError(f"not a GeoJSON {value['type']}: {error}") from error
+    if geometry.is_empty:
+        raise ValueError(f"an empty {value['type']}")
+    if shapely.get_num_coordinates(geometry) > MOST_VERTICES:
+        raise ValueError(f"more than {MOST_VERTICES} vertices")
+    west, south, east, north = geometry.bounds
+    on_earth = west >= -180 and east <= 180 and south >= -90 and north <= 90  # also refuses NaN
+    if not on_earth:
+        raise ValueError(f"outside longitude -180..180, latitude -90..90: {(west, south, east, north)}")
+    if not geometry.is_valid:
+        raise ValueError(f"not a valid {value['type']}: {shapely.is_valid_reason(geometry)}")
+    return shapely.force_2d(geometry)
+
+
+def _rectangle(box: Box) -> BaseGeometry:
+    west, south, east, north = box
+    if west == east and south == north:
+        return shapely.Point(west, south)
+    if west == east or south == north:
+        return shapely.LineString([(west, south), (east, north)])
+    return shapely.box(*box)
