@@ -1,0 +1,187 @@
+// The page: reads everything once, keeps what is chosen, and tells each part what to show.
+
+import { Popup } from "maplibre-gl";
+
+import { events as readEvents, items as readItems } from "./api.js";
+import { showDetail } from "./detail.js";
+import { both, h, plain } from "./dom.js";
+import { choose, showFilters } from "./filters.js";
+import { card, showLayers } from "./footprints.js";
+import { hashOf, idOf, showList } from "./list.js";
+import { boundsOf, openMap } from "./map.js";
+import { previews as previewsOf } from "./preview.js";
+import { showEmpty, showProblem, showTotals } from "./status.js";
+import { kinds, words } from "./words.js";
+
+const MOST = { flights: 500, photos: 2000, orthophotos: 500, detections: 200, changes: 200 };
+const HIDDEN_AT_FIRST = new Set(["detections", "changes"]); // they cover the imagery they were made from
+
+const at = (id) => document.getElementById(id);
+
+/** Everything that was read, and what a person chose to see of it. */
+const page = {
+  events: [],
+  found: Object.fromEntries(Object.keys(kinds).map((kind) => [kind, { items: [], more: false }])),
+  previews: [],
+  choice: { state: "", kind: "" },
+  visible: new Set(Object.keys(kinds).filter((kind) => !HIDDEN_AT_FIRST.has(kind))),
+  preview: null,
+};
+let map = null;
+let popup = null;
+
+const shown = () => choose(page.events, page.choice);
+const selectedId = () => idOf(location.hash);
+
+function drawList() {
+  const events = shown();
+  showFilters({ stateBox: at("states"), classBox: at("classes") }, page.events, page.choice, (choice) => {
+    page.choice = choice;
+    drawList();
+    at("states").querySelector("input:checked")?.focus();
+  });
+  showList(at("list"), at("more"), events);
+  at("filters").hidden = page.events.length === 0;
+  at("shown").replaceChildren(
+    page.events.length && !events.length ? both(words.noMatch) : `${events.length} / ${page.events.length}`,
+  );
+  map?.showEvents(events);
+  drawSelection({ focus: false, fly: false });
+}
+
+/** Shows the event that the address names, or the list when it names none. */
+function drawSelection({ focus, fly }) {
+  const id = selectedId();
+  const event = page.events.find((candidate) => String(candidate.id) === id);
+  at("detail").hidden = !event;
+  at("overview").hidden = Boolean(event);
+  map?.select(event?.id ?? null);
+  if (!event) return;
+  const heading = showDetail(at("detail-body"), event);
+  const events = shown();
+  const index = events.indexOf(event);
+  const step = (link, neighbour) => {
+    link.toggleAttribute("aria-disabled", !neighbour);
+    if (neighbour) link.href = hashOf(neighbour.id);
+    else link.removeAttribute("href");
+  };
+  step(at("previous"), events[index - 1]);
+  step(at("next"), index < 0 ? undefined : events[index + 1]);
+  at("position").textContent = index < 0 ? "" : `${index + 1} / ${events.length}`;
+  if (fly) map?.flyTo(event.lon, event.lat);
+  if (focus) {
+    at("detail").scrollIntoView({ block: "start" });
+    heading.focus({ preventScroll: true });
+  }
+}
+
+/** Back to the list, with the focus on the row that was left. */
+function closeDetail(left) {
+  drawSelection({ focus: false, fly: false });
+  const row = [...at("list").querySelectorAll("[data-event]")].find((link) => link.dataset.event === left);
+  row?.focus();
+}
+
+function drawLayers() {
+  showLayers(at("layer-box"), page.found, page.previews, {
+    visible: page.visible,
+    preview: page.preview,
+    onVisible(kind, visible) {
+      if (visible) page.visible.add(kind);
+      else page.visible.delete(kind);
+      map?.setVisible(kind, visible);
+    },
+    onPreview(preview) {
+      page.preview = preview;
+      map?.showPreview(preview);
+    },
+  });
+}
+
+/** All that is on the ground; or what belongs with the newest event or flight, which a first view should not lose. */
+const everything = () =>
+  boundsOf([...page.events.map((e) => e.geometry), ...Object.values(page.found).flatMap((f) => f.items.map((i) => i.geometry))]);
+
+function firstView() {
+  const [newest] = choose(page.events.filter(({ lon }) => Number.isFinite(lon)), { state: "", kind: "" });
+  if (newest) return boundsOf(page.events.filter((e) => e.flight === newest.flight).map((e) => e.geometry));
+  const item = page.found.orthophotos.items[0] ?? page.found.flights.items[0] ?? page.found.photos.items[0];
+  return item ? boundsOf([item.geometry]) : null;
+}
+
+function drawMap() {
+  if (!map) return;
+  for (const [kind, { items }] of Object.entries(page.found)) {
+    map.showFootprints(kind, items);
+    map.setVisible(kind, page.visible.has(kind));
+  }
+  map.showPreview(page.preview);
+}
+
+async function read() {
+  at("status").replaceChildren(both(words.loading));
+  const reading = Object.entries(MOST).map(async ([kind, limit]) => [kind, await readItems(kind, limit)]);
+  const [events, ...found] = await Promise.allSettled([readEvents(), ...reading]);
+  if (events.status === "fulfilled") page.events = events.value;
+  for (const answer of found) {
+    if (answer.status === "fulfilled") page.found[answer.value[0]] = answer.value[1];
+  }
+  page.previews = previewsOf(page.found.orthophotos.items);
+  page.preview = page.previews[0] ?? null;
+
+  const problem = [events, ...found].find(({ status }) => status === "rejected");
+  if (problem) showProblem(at("status"), problem.reason);
+  else showEmpty(at("status"), page.events.length, Object.values(page.found).some(({ items }) => items.length));
+  showTotals(at("totals"), page.found, page.events);
+  drawLayers();
+  drawMap();
+  drawList();
+}
+
+async function startMap() {
+  try {
+    map = await openMap({
+      container: at("map"),
+      labels: at("degrees"),
+      workerUrl: new URL("assets/maplibre-gl-worker.js", document.baseURI).href,
+      locale: {
+        "NavigationControl.ZoomIn": "放大 Zoom in",
+        "NavigationControl.ZoomOut": "缩小 Zoom out",
+        "Map.Title": "地图 Map",
+        "Popup.Close": plain(words.close),
+      },
+      onEvent: (id) => (location.hash = hashOf(id)),
+      onFootprints(pairs, place) {
+        popup?.remove();
+        const items = pairs.map(([kind, id]) => [kind, page.found[kind].items.find((item) => item.id === id)]);
+        if (!items.length) return;
+        popup = new Popup({ maxWidth: "320px", focusAfterOpen: false }).setLngLat(place).setDOMContent(card(items)).addTo(map.map);
+      },
+    });
+  } catch (error) {
+    // MapLibre throws an Error whose message is for developers; what a person needs to know is that the list still works.
+    console.warn(error);
+    at("map").replaceChildren(h("p", { class: "map-failed" }, both(words.mapFailed)));
+  }
+}
+
+at("all").addEventListener("click", () => map?.fit(everything()));
+at("close").addEventListener("click", () => {
+  const left = selectedId();
+  history.pushState(null, "", location.pathname);
+  closeDetail(left);
+});
+addEventListener("hashchange", ({ oldURL }) => {
+  if (selectedId() === null) closeDetail(idOf(new URL(oldURL).hash));
+  else drawSelection({ focus: true, fly: true });
+});
+addEventListener("keydown", ({ key }) => {
+  if (key === "Escape" && !at("detail").hidden) at("close").click();
+});
+
+await Promise.all([startMap(), read()]);
+drawMap();
+drawList();
+map?.fit(firstView(), { animate: false });
+drawSelection({ focus: false, fly: true });
+document.body.dataset.ready = "true";
