@@ -20,6 +20,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.light import Line
 from imagery.tiles import Window
 
 
@@ -94,7 +95,7 @@ class ShiftField:
 class LightTally:
     """Joint histograms of the registered dates in one window's core: whole numbers, so that sums have no order.
 
-    `joint`: int64 [P, F, K, K] over populations P (see `change`), features F, K levels before (axis 2) and after."""
+    `joint`: int64 [P, F, K, K], see `light.tally`."""
 
     joint: NDArray[np.int64]
 
@@ -107,12 +108,10 @@ class PairModel:
     """All that pass 2 needs to know about the two dates together."""
 
     shift: ShiftField
-    expected: tuple[tuple[tuple[float, ...], ...], ...]
-    """[P][F][K]: the value after that an unchanged cell of that population and level before is expected to have."""
-    spread: tuple[tuple[float, ...], ...]
-    """[P][F]: one robust sigma of unchanged cells about that."""
-    gsd_ratio: float
-    """Coarser over finer source; 1 where unknown."""
+    lines: tuple[tuple[Line, ...], ...]
+    """[P][F]: how the look of unchanged ground after follows from its look before."""
+    gsd_ratio: float = 1.0
+    """Coarser over finer source."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, for the run's record."""
@@ -120,15 +119,11 @@ class PairModel:
 
     @classmethod
     def from_dict(cls, kept: dict[str, Any]) -> Self:
-        shift = dict(kept["shift"])
-        for key in ("along_x", "along_y"):
-            shift[key] = tuple(shift[key])
-        return cls(
-            shift=ShiftField(**shift),
-            expected=tuple(tuple(tuple(levels) for levels in features) for features in kept["expected"]),
-            spread=tuple(tuple(features) for features in kept["spread"]),
-            gsd_ratio=float(kept["gsd_ratio"]),
-        )
+        shift = {
+            key: tuple(value) if isinstance(value, list | tuple) else value for key, value in kept["shift"].items()
+        }
+        lines = tuple(tuple(Line(**line) for line in features) for features in kept["lines"])
+        return cls(ShiftField(**shift), lines, float(kept["gsd_ratio"]))
 
 
 @dataclass(frozen=True, slots=True)
