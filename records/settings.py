@@ -11,7 +11,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="FLYONCE_", extra="ignore", frozen=True)
 
-    home: Path = Field(default_factory=lambda: Path.home() / ".flyonce", description="Folder of the embedded deployment.")
+    home: Path = Field(
+        default_factory=lambda: Path.home() / ".flyonce", description="Folder of the embedded deployment."
+    )
     database_url: str = Field(default="", description="Books' database; empty: SQLite in the home.")
     scheduler: str = Field(default="", description="Address of a Dask scheduler; empty: a LocalCluster per job.")
     workers: int = Field(default=0, ge=0, description="Worker processes of the LocalCluster; 0: one per core.")
