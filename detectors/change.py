@@ -182,7 +182,7 @@ def _shadow_on_one(lines: tuple[tuple[Line, ...], ...], first: Look, second: Loo
     noise = 0.008**2
     same_ground = cross > 0.3 * torch.sqrt((one + noise) * (two + noise))
     smooth = torch.minimum(one, two) < 4 * noise
-    shade = like_shade & (same_ground | (smooth & (bluer > 0.02)))
+    shade = both & like_shade & (same_ground | (smooth & (bluer > 0.02)))
     grown = F.max_pool2d(shade.float()[None, None], 5, 1, 2)[0, 0] > 0
     return grown & both
 

@@ -119,9 +119,8 @@ class PairModel:
 
     @classmethod
     def from_dict(cls, kept: dict[str, Any]) -> Self:
-        shift = {
-            key: tuple(value) if isinstance(value, list | tuple) else value for key, value in kept["shift"].items()
-        }
+        shift: dict[str, Any] = dict(kept["shift"])
+        shift |= {key: tuple(shift[key]) for key in ("along_x", "along_y")}
         lines = tuple(tuple(Line(**line) for line in features) for features in kept["lines"])
         return cls(ShiftField(**shift), lines, float(kept["gsd_ratio"]))
 
