@@ -28,7 +28,11 @@ async function getJson(path) {
     throw new ApiError(path, 0, error instanceof Error ? error.message : "");
   }
   if (!response.ok) throw new ApiError(path, response.status, response.statusText);
-  return response.json();
+  try {
+    return await response.json();
+  } catch (error) {
+    throw new ApiError(path, response.status, error instanceof Error ? error.message : "");
+  }
 }
 
 /** The newest `limit` items of one collection, following the server's pages. `more` tells that there are others. */

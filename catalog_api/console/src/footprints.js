@@ -2,9 +2,10 @@
 
 import { both, fact, h, plain } from "./dom.js";
 import * as format from "./format.js";
+import { picture as pictureOf } from "./preview.js";
 import { kinds, methods, words } from "./words.js";
 
-const CARDS = 5; // more than this under one place is told as a number
+const MOST = 6; // what lies under one place beyond this is told as a number
 
 /** A switch with swatch and count for each kind, and the choice of the orthophoto laid on the map. */
 export function showLayers(box, found, previews, { visible, preview, onVisible, onPreview }) {
@@ -35,35 +36,39 @@ export function showLayers(box, found, previews, { visible, preview, onVisible, 
   );
 }
 
-/** The card of the items under a place. */
-export function card(pairs) {
+/** What was captured over a clicked place, smallest footprint first. `onClose` takes the card away. */
+export function showCaptures(box, pairs, onClose) {
   const entry = ([kind, item]) => {
     const p = item.properties ?? {};
     const url = `/stac/collections/${encodeURIComponent(kind)}/items/${encodeURIComponent(item.id)}`;
+    const method = p["flyonce:footprint_method"];
+    const small = pictureOf(item);
     return h(
       "li",
       {},
-      h("span", { class: "card-kind" }, h("i", { class: `swatch ${kind}` }), both(kinds[kind])),
+      small ? h("img", { src: small, alt: "", loading: "lazy", class: "capture-picture" }) : null,
+      h("span", { class: "capture-kind" }, h("i", { class: `swatch ${kind}` }), both(kinds[kind])),
       h("a", { href: url, target: "_blank", rel: "noopener" }, String(p.title ?? item.id)),
       h(
         "dl",
-        {},
+        { class: "facts" },
         fact(words.captured, format.time(p.datetime ?? p.start_datetime)),
         fact(words.gsd, format.metres(p.gsd)),
-        fact(words.footprintMethod, p["flyonce:footprint_method"] ? both(methodOf(p)) : null),
+        fact(words.footprintMethod, method ? both(methods[method] ?? [String(method), ""]) : null),
         fact(words.errorM, format.metres(p["flyonce:error_m"])),
       ),
     );
   };
-  return h(
-    "div",
-    { class: "card" },
-    h("ul", {}, ...pairs.slice(0, CARDS).map(entry)),
-    pairs.length > CARDS ? h("p", {}, `+ ${pairs.length - CARDS}`) : null,
+  const left = pairs.length - MOST;
+  box.replaceChildren(
+    h(
+      "div",
+      { class: "captures-head" },
+      h("h2", { tabindex: "-1" }, both(words.here)),
+      h("button", { type: "button", on: { click: onClose } }, both(words.close)),
+    ),
+    h("ul", {}, ...pairs.slice(0, MOST).map(entry)),
+    left > 0 ? h("p", {}, both([`另有 ${left} 项，放大地图后再选`, `${left} more; zoom in to tell them apart`])) : "",
   );
+  box.hidden = false;
 }
-
-const methodOf = (properties) => {
-  const method = properties["flyonce:footprint_method"];
-  return methods[method] ?? [String(method), ""];
-};

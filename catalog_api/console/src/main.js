@@ -1,12 +1,10 @@
 // The page: reads everything once, keeps what is chosen, and tells each part what to show.
 
-import { Popup } from "maplibre-gl";
-
 import { events as readEvents, items as readItems } from "./api.js";
 import { showDetail } from "./detail.js";
-import { both, h, plain } from "./dom.js";
+import { both, h } from "./dom.js";
 import { choose, showFilters } from "./filters.js";
-import { card, showLayers } from "./footprints.js";
+import { showCaptures, showLayers } from "./footprints.js";
 import { hashOf, idOf, showList } from "./list.js";
 import { boundsOf, openMap } from "./map.js";
 import { previews as previewsOf } from "./preview.js";
@@ -28,7 +26,6 @@ const page = {
   preview: null,
 };
 let map = null;
-let popup = null;
 
 const shown = () => choose(page.events, page.choice);
 const selectedId = () => idOf(location.hash);
@@ -36,9 +33,10 @@ const selectedId = () => idOf(location.hash);
 function drawList() {
   const events = shown();
   showFilters({ stateBox: at("states"), classBox: at("classes") }, page.events, page.choice, (choice) => {
+    const byKey = at("states").contains(document.activeElement);
     page.choice = choice;
     drawList();
-    at("states").querySelector("input:checked")?.focus();
+    if (byKey) at("states").querySelector("input:checked")?.focus(); // the control it was on has been drawn anew
   });
   showList(at("list"), at("more"), events);
   at("filters").hidden = page.events.length === 0;
@@ -57,6 +55,7 @@ function drawSelection({ focus, fly }) {
   at("overview").hidden = Boolean(event);
   map?.select(event?.id ?? null);
   if (!event) return;
+  closeCaptures();
   const heading = showDetail(at("detail-body"), event);
   const events = shown();
   const index = events.indexOf(event);
@@ -98,15 +97,19 @@ function drawLayers() {
   });
 }
 
-/** All that is on the ground; or what belongs with the newest event or flight, which a first view should not lose. */
-const everything = () =>
-  boundsOf([...page.events.map((e) => e.geometry), ...Object.values(page.found).flatMap((f) => f.items.map((i) => i.geometry))]);
+const placed = (events) => events.filter(({ lon, lat }) => Number.isFinite(lon) && Number.isFinite(lat));
+const boundsOfAll = (things) => boundsOf(things.map(({ geometry }) => geometry));
 
+const everything = () =>
+  boundsOfAll([...placed(page.events), ...Object.values(page.found).flatMap(({ items }) => items)]);
+
+/** The newest flight's events, or else the newest imagery: the whole catalogue may span cities. */
 function firstView() {
-  const [newest] = choose(page.events.filter(({ lon }) => Number.isFinite(lon)), { state: "", kind: "" });
-  if (newest) return boundsOf(page.events.filter((e) => e.flight === newest.flight).map((e) => e.geometry));
-  const item = page.found.orthophotos.items[0] ?? page.found.flights.items[0] ?? page.found.photos.items[0];
-  return item ? boundsOf([item.geometry]) : null;
+  const [newest] = choose(placed(page.events), { state: "", kind: "" });
+  if (newest) return boundsOfAll(placed(page.events).filter(({ flight }) => flight === newest.flight));
+  const { orthophotos, flights, photos } = page.found;
+  const item = [orthophotos, flights, photos].flatMap(({ items }) => items.slice(0, 1))[0];
+  return item ? boundsOfAll([item]) : null;
 }
 
 function drawMap() {
@@ -138,6 +141,22 @@ async function read() {
   drawList();
 }
 
+/** What was captured over a clicked place; nothing where the click met no footprint. */
+function drawCaptures(pairs, place) {
+  at("captures").hidden = pairs.length === 0;
+  map.markPlace(pairs.length ? place : null);
+  if (!pairs.length) return;
+  const items = pairs.map(([kind, id]) => [kind, page.found[kind].items.find((item) => item.id === id)]);
+  showCaptures(at("captures"), items, closeCaptures);
+  at("captures").scrollIntoView({ block: "start" });
+  at("captures").querySelector("h2").focus({ preventScroll: true });
+}
+
+function closeCaptures() {
+  at("captures").hidden = true;
+  map?.markPlace(null);
+}
+
 async function startMap() {
   try {
     map = await openMap({
@@ -148,15 +167,9 @@ async function startMap() {
         "NavigationControl.ZoomIn": "放大 Zoom in",
         "NavigationControl.ZoomOut": "缩小 Zoom out",
         "Map.Title": "地图 Map",
-        "Popup.Close": plain(words.close),
       },
       onEvent: (id) => (location.hash = hashOf(id)),
-      onFootprints(pairs, place) {
-        popup?.remove();
-        const items = pairs.map(([kind, id]) => [kind, page.found[kind].items.find((item) => item.id === id)]);
-        if (!items.length) return;
-        popup = new Popup({ maxWidth: "320px", focusAfterOpen: false }).setLngLat(place).setDOMContent(card(items)).addTo(map.map);
-      },
+      onFootprints: drawCaptures,
     });
   } catch (error) {
     // MapLibre throws an Error whose message is for developers; what a person needs to know is that the list still works.
@@ -176,7 +189,9 @@ addEventListener("hashchange", ({ oldURL }) => {
   else drawSelection({ focus: true, fly: true });
 });
 addEventListener("keydown", ({ key }) => {
-  if (key === "Escape" && !at("detail").hidden) at("close").click();
+  if (key !== "Escape") return;
+  if (!at("captures").hidden) closeCaptures();
+  else if (!at("detail").hidden) at("close").click();
 });
 
 await Promise.all([startMap(), read()]);

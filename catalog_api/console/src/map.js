@@ -3,7 +3,7 @@
 import { LngLatBounds, Map as MapLibre, NavigationControl, ScaleControl, setWorkerUrl } from "maplibre-gl";
 
 import { followView } from "./graticule.js";
-import { footprintKinds, selectedFilter, style } from "./layers.js";
+import { footprintKinds, selected, styleWith } from "./layers.js";
 
 const FIRST_FOOTPRINT_LAYER = `${footprintKinds[0]}-fill`;
 const POINTING_ERROR = 12; // CSS pixels around a click in which an event counts as meant: a fingertip's worth
@@ -29,9 +29,10 @@ export function boundsOf(geometries) {
  */
 export async function openMap({ container, labels, workerUrl, locale, onEvent, onFootprints }) {
   setWorkerUrl(workerUrl);
+  const colours = getComputedStyle(document.documentElement);
   const map = new MapLibre({
     container,
-    style,
+    style: styleWith((name) => colours.getPropertyValue(`--${name}`).trim()),
     locale,
     center: [105, 35],
     zoom: 3,
@@ -71,8 +72,6 @@ export async function openMap({ container, labels, workerUrl, locale, onEvent, o
   });
 
   return {
-    map,
-
     showEvents(events) {
       const placed = events.filter(({ lon, lat }) => Number.isFinite(lon) && Number.isFinite(lat));
       const properties = ({ id, state }) => ({ id, state });
@@ -105,7 +104,13 @@ export async function openMap({ container, labels, workerUrl, locale, onEvent, o
     },
 
     select(id) {
-      for (const layer of ["event-ring", "event-halo"]) map.setFilter(layer, selectedFilter(id ?? ""));
+      for (const layer of ["event-ring", "event-halo"]) map.setFilter(layer, selected(id ?? ""));
+    },
+
+    /** Marks a clicked place; null takes the mark away. */
+    markPlace(place) {
+      const points = place ? [feature({ type: "Point", coordinates: place.toArray() }, {})] : [];
+      map.getSource("place").setData(collection(points));
     },
 
     flyTo(lon, lat) {

@@ -37,7 +37,7 @@ export function showEmpty(box, events, anyItem) {
 
 /** Says that something could not be read, and why, as far as the server told. */
 export function showProblem(box, error) {
-  if (!(error instanceof ApiError)) throw error;
+  if (!(error instanceof ApiError)) console.error(error); // an answer of a shape that this page does not know
   const denied = error.status === 401 || error.status === 403;
   box.replaceChildren(
     h(

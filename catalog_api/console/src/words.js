@@ -22,9 +22,9 @@ export const words = {
   firstSeen: ["首次发现", "First seen"],
   flight: ["航次", "Flight"],
   footprintMethod: ["范围依据", "Footprint from"],
-  gsd: ["地面分辨率", "Ground resolution"],
+  gsd: ["分辨率", "Resolution"],
+  here: ["此处的影像", "Imagery here"],
   imageFailed: ["影像无法读取", "The image could not be read"],
-  item: ["目录条目", "Catalogue item"],
   lastSeen: ["最近发现", "Last seen"],
   loading: ["正在读取…", "Loading…"],
   mapFailed: [
@@ -53,7 +53,7 @@ export const words = {
   unreachable: ["读取失败", "Could not be read"],
 };
 
-/** A ticket's states in the order of its life; `tone` is the colour group (see styles.css and layers.js). */
+/** A ticket's states in the order of its life; `tone` is the colour group, a name in styles.css. */
 export const states = {
   candidate: { text: ["待审核", "To review"], tone: "waiting" },
   approved: { text: ["已批准", "Approved"], tone: "agreed" },
