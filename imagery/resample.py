@@ -1,0 +1,134 @@
+"""Resampling in whole numbers: the same sums whatever the order, offset or size of the arrays.
+
+Positions and widths are in 1/64 of a source pixel (`UNIT`); pixel i covers [64 i, 64 (i + 1)). Data are uint8
+[C, H, W]; validity is bool [H, W], or None where all is valid. Imports numpy alone.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+UNIT = 64
+"""With cells at most 4 pixels wide weights add up to 256 an axis: sums fit in 16 bits after one, in 32 after both."""
+
+WIDEST = 4
+"""Pixels that a cell may be wide for `axis_taps`; wider ones are reduced by `mean_blocks` first."""
+
+Data = NDArray[np.uint8]
+Valid = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Taps:
+    """Which pixels of one axis each of N cells is the weighted sum of.
+
+    `first` and `stop` bound the pixels that are needed; `pixel` int64 [T, N] counts from `first`; `weight` uint16
+    [T, N] adds up to `total` for each cell.
+    """
+
+    first: int
+    stop: int
+    pixel: NDArray[np.int64]
+    weight: NDArray[np.uint16]
+    total: int
+
+
+def axis_taps(centres: NDArray[np.int64], width: float) -> Taps:
+    """Taps of cells with these centres (1/64 pixel), each `width` pixels wide and at least one: overlap of the cell
+    with each pixel, which for one pixel's width is linear interpolation."""
+    half = round(max(width, 1.0) * UNIT / 2)
+    if 2 * half > WIDEST * UNIT:
+        raise ValueError(f"a cell of {width} pixels is wider than {WIDEST}")
+    low, high = centres - half, centres + half
+    start = low // UNIT
+    reach = np.arange((2 * half - 1) // UNIT + 2)[:, None]
+    pixel = start + reach
+    weight = np.minimum(high, (pixel + 1) * UNIT) - np.maximum(low, pixel * UNIT)
+    first, stop = int(start.min()), int((high - 1).max() // UNIT) + 1
+    return Taps(
+        first=first,
+        stop=stop,
+        pixel=np.minimum(pixel, stop - 1) - first,
+        weight=np.maximum(weight, 0).astype(np.uint16),
+        total=2 * half,
+    )
+
+
+def separable(data: Data, valid: Valid | None, rows: Taps, cols: Taps) -> tuple[Data, Valid]:
+    """Weighted means of `data`, whose first pixel is (rows.first, cols.first). A cell with less than half of its weight
+    on valid pixels is void, and 0."""
+    total = rows.total * cols.total
+    if valid is None:
+        sums = _weigh(data, rows, cols)
+        return _rounded(sums, np.uint32(total)), np.ones(sums.shape[1:], dtype=bool)
+    weight = _weigh(valid[None].view(np.uint8), rows, cols)[0]
+    return _normalised(_weigh(data * valid, rows, cols), weight, total)
+
+
+def bilinear(data: Data, valid: Valid | None, u: NDArray[np.int64], v: NDArray[np.int64]) -> tuple[Data, Valid]:
+    """Linear interpolation of `data` at cells' centres (u, v) [H, W] in 1/64 pixel from its corner. What lies outside
+    of `data` is void."""
+    height, width = data.shape[1:]
+    x, fx = np.divmod(u - UNIT // 2, UNIT)
+    y, fy = np.divmod(v - UNIT // 2, UNIT)
+    inside = (x >= 0) & (x < width - 1) & (y >= 0) & (y < height - 1)
+    at = np.where(inside, y * width + x, 0)
+    flat = data.reshape(len(data), -1)
+    sums = np.zeros((len(data), *u.shape), dtype=np.uint32)
+    weights = np.zeros(u.shape, dtype=np.uint32)
+    for step, weight in (
+        (0, (UNIT - fx) * (UNIT - fy)),
+        (1, fx * (UNIT - fy)),
+        (width, (UNIT - fx) * fy),
+        (width + 1, fx * fy),
+    ):
+        w = np.where(inside, weight, 0).astype(np.uint32)
+        if valid is not None:
+            w *= valid.reshape(-1).take(at + step, mode="clip")
+        for band in range(len(data)):
+            sums[band] += flat[band].take(at + step, mode="clip") * w
+        weights += w
+    return _normalised(sums, weights, UNIT * UNIT)
+
+
+def mean_blocks(data: Data, valid: Valid | None, down: int, across: int) -> tuple[Data, Valid | None]:
+    """Means of blocks `down` pixels high and `across` wide, of which data [C, H, W] holds whole ones; a block less than
+    half valid is void."""
+    if valid is None:
+        return _rounded(_block_sums(data, down, across), np.uint32(down * across)), None
+    weight = _block_sums(valid[None].view(np.uint8), down, across)[0]
+    return _normalised(_block_sums(data * valid, down, across), weight, down * across)
+
+
+def _weigh(data: Data, rows: Taps, cols: Taps) -> NDArray[np.uint32]:
+    """Weighted sums uint32 [C, h, w]: down the columns in 16 bits, then along the rows in 32."""
+    tall = np.zeros((len(data), rows.pixel.shape[1], data.shape[2]), dtype=np.uint16)
+    for pixel, weight in zip(rows.pixel, rows.weight, strict=True):
+        tall += data.take(pixel, axis=1) * weight[:, None]
+    sums = np.zeros((*tall.shape[:2], cols.pixel.shape[1]), dtype=np.uint32)
+    for pixel, weight in zip(cols.pixel, cols.weight, strict=True):
+        sums += tall.take(pixel, axis=2) * weight.astype(np.uint32)
+    return sums
+
+
+def _block_sums(data: Data, down: int, across: int) -> NDArray[np.uint32]:
+    tall = np.zeros((len(data), data.shape[1] // down, data.shape[2]), dtype=np.uint32)
+    for i in range(down):
+        tall += data[:, i::down]
+    sums = np.zeros((*tall.shape[:2], data.shape[2] // across), dtype=np.uint32)
+    for j in range(across):
+        sums += tall[:, :, j::across]
+    return sums
+
+
+def _rounded(sums: NDArray[np.uint32], weight: Any) -> Data:
+    """sums / weight to the nearest whole number, halves up."""
+    return np.asarray(((sums + weight // np.uint32(2)) // weight).astype(np.uint8))
+
+
+def _normalised(sums: NDArray[np.uint32], weight: NDArray[np.uint32], total: int) -> tuple[Data, Valid]:
+    """sums / weight where at least half of `total` weighs."""
+    valid = weight * np.uint32(2) >= total
+    return _rounded(sums, np.maximum(weight, np.uint32(1))) * valid, valid
