@@ -1,5 +1,6 @@
 """Items for captures and flights. Pure builders: what they say comes from their arguments alone."""
 
+import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -132,7 +133,7 @@ def flight_item(
             **({"flyonce:notes": list(notes)} if notes else {}),
         },
     )
-    item["links"] = [
+    item["links"] += [
         item_link("item", capture["collection"], capture["id"], capture["properties"].get("title", capture["id"]))
         for capture in captures
     ]
@@ -152,7 +153,14 @@ def item_of(collection: str, item_id: str, *, geometry: dict[str, Any] | None, p
         "geometry": geometry,
         **box,
         "properties": properties,
-        "links": [],
+        "links": [
+            {
+                "rel": "collection",
+                "href": f"/stac/collections/{collection}",
+                "type": "application/json",
+                "title": collection,
+            }
+        ],
         "assets": {},
     }
 
@@ -181,7 +189,7 @@ def _capture_item(
     if capture.notes:
         properties["flyonce:notes"] = list(capture.notes)
     item = item_of(collection, item_id, geometry=capture.footprint.geometry, properties=properties)
-    item["links"] = [item_link("derived_from", FLIGHTS, flight, flight)]
+    item["links"] += [item_link("derived_from", FLIGHTS, flight, flight)]
     return item
 
 
@@ -234,4 +242,4 @@ def _cover(captures: Sequence[Item]) -> tuple[str, float, dict[str, Any]]:
         method = "pose"  # mixed: no better than its weaker kind
     error = max(capture["properties"]["flyonce:footprint_error_m"] for capture in trusted or captures)
     geometry = shapely.union_all(shapes) if trusted else shapely.MultiPoint([point.centroid for point in shapes])
-    return method, error, shapely.geometry.mapping(geometry)
+    return method, error, json.loads(shapely.to_geojson(geometry))

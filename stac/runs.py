@@ -99,7 +99,7 @@ def run_item(
         },
     )
     item["stac_extensions"] += [extensions.PROCESSING, extensions.CLASSIFICATION]
-    item["links"] = [
+    item["links"] += [
         *(
             item_link("derived_from", source["collection"], source["id"], name)
             for source, name in zip(inputs, names, strict=True)
@@ -174,7 +174,11 @@ def model_item(
         },
     )
     item["stac_extensions"] += [extensions.MLM, extensions.VERSION]
-    artifact = {"mlm:artifact_type": "safetensors.torch.save_file" if weights else "python"}
+    # Core STAC allows bands in properties only where an asset has them too; MLM wants them in properties.
+    artifact = {
+        "mlm:artifact_type": "safetensors.torch.save_file" if weights else "python",
+        "bands": item["properties"]["bands"],
+    }
     item["assets"] = {"weights": asset(weights or code, "模型权重 Weights", "mlm:model", **artifact)}
     if weights is not None:
         item["assets"]["code"] = asset(code, "模型代码 Code", "code")

@@ -1,0 +1,119 @@
+"""Offline validation of what the builders make, and captures to build from."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pyproj.datadir
+import pystac
+import pytest
+from referencing import Registry
+from referencing.jsonschema import DRAFT7
+
+from imagery.values import Attitude, Capture, Footprint, Georeference, Lens, Position
+from stac import extensions
+from stac.hrefs import absolute
+
+ROOT = "https://flyonce.example"
+"""Where the items under test are served from."""
+
+
+@pytest.fixture(scope="session")
+def schemas(data: Path) -> dict[str, dict[str, Any]]:
+    """Every schema that an item can name, by address. Nothing here asks the web."""
+    folder = data / "schemas"
+    found = {address: _read(folder / name) for address, name in _read(folder / "index.json").items()}
+    core = Path(pystac.__file__).parent / "validation" / "jsonschemas"
+    for path in (core / "geojson").glob("*.json"):
+        found[f"https://geojson.org/schema/{path.name}"] = _read(path)
+    for path in (core / "stac-spec" / "v1.1.0").glob("*.json"):
+        part = path.stem if path.stem in ("catalog", "collection") else "item"
+        found[f"https://schemas.stacspec.org/v1.1.0/{part}-spec/json-schema/{path.name}"] = _read(path)
+    projjson = Path(pyproj.datadir.get_data_dir()) / "projjson.schema.json"
+    found["https://proj.org/schemas/v0.7/projjson.schema.json"] = _read(projjson)
+    found[ROOT + extensions.FLYONCE] = extensions.flyonce_schema()
+    return found
+
+
+@pytest.fixture(scope="session")
+def validate(schemas: dict[str, dict[str, Any]]) -> Callable[[dict[str, Any]], None]:
+    """Validate an item or a collection, as it is served, against core STAC 1.1.0 and every extension that it names."""
+    registry: Registry[Any] = Registry().with_resources(
+        [(address, DRAFT7.create_resource(schema)) for address, schema in schemas.items()]
+    )
+    kinds = {"Feature": "item-spec/json-schema/item.json", "Collection": "collection-spec/json-schema/collection.json"}
+
+    def check(document: dict[str, Any]) -> None:
+        served = absolute(document, ROOT)
+        core = f"https://schemas.stacspec.org/v1.1.0/{kinds[served['type']]}"
+        for address in [core, *served["stac_extensions"]]:
+            kind = jsonschema.validators.validator_for(schemas[address])
+            kind(schemas[address], registry=registry, format_checker=kind.FORMAT_CHECKER).validate(served)
+
+    return check
+
+
+def _read(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return content
+
+
+@pytest.fixture
+def photo() -> Capture:
+    """A nadir photo with a full pose."""
+    square = [[102.7, 25.0], [102.7, 25.0006], [102.7006, 25.0006], [102.7006, 25.0], [102.7, 25.0]]
+    return Capture(
+        kind="photo",
+        media_type="image/jpeg",
+        width=4000,
+        height=2250,
+        bands=3,
+        dtype="uint8",
+        footprint=Footprint({"type": "Polygon", "coordinates": [square]}, "pose", 4.2),
+        taken=datetime(2026, 5, 1, 3, 4, 5, 250000, tzinfo=UTC),
+        taken_zone="gps",
+        gsd=0.017,
+        position=Position(102.7003, 25.0003, 1930.5, 40.1),
+        attitude=Attitude(-151.2, -89.9, 0.0),
+        lens=Lens(4000, 2250, 2222.2, 2000.0, 1125.0, "35mm-equivalent"),
+        make="DJI",
+        model="FC300S",
+    )
+
+
+@pytest.fixture
+def position_only() -> Capture:
+    """A photo that tells nothing but where it was taken from, not even when."""
+    return Capture(
+        kind="photo",
+        media_type="image/jpeg",
+        width=400,
+        height=300,
+        bands=1,
+        dtype="uint8",
+        footprint=Footprint({"type": "Point", "coordinates": [102.71, 25.01]}, "position", 5.0),
+        taken=None,
+        position=Position(102.71, 25.01),
+        notes=("no attitude: the ground it shows is not known",),
+    )
+
+
+@pytest.fixture
+def orthophoto() -> Capture:
+    square = [[102.7, 25.0], [102.7, 25.001], [102.701, 25.001], [102.701, 25.0], [102.7, 25.0]]
+    return Capture(
+        kind="orthophoto",
+        media_type="image/tiff; application=geotiff",
+        width=3000,
+        height=3500,
+        bands=4,
+        dtype="uint8",
+        footprint=Footprint({"type": "Polygon", "coordinates": [square]}, "georeference", 1.0),
+        taken=datetime(2026, 5, 2, tzinfo=UTC),
+        taken_zone="tag",
+        gsd=0.03,
+        georeference=Georeference("EPSG:4547", (0.03, 0.0, 369000.0, 0.0, -0.03, 2766000.0)),
+    )
