@@ -1,0 +1,23 @@
+"""The unit tests of the books, every one of them that asks for an `engine`, on a real PostgreSQL."""
+
+import importlib.util
+import inspect
+from pathlib import Path
+
+UNIT = Path(__file__).parents[1] / "unit"
+
+for path in (
+    "records/test_engine.py",
+    "records/test_jobs.py",
+    "records/test_outbox.py",
+    "records/test_receipts.py",
+    "records/test_history.py",
+):
+    spec = importlib.util.spec_from_file_location(f"on_postgres_{Path(path).stem}", UNIT / path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for name, function in vars(module).items():
+        if name.startswith("test_") and "engine" in inspect.signature(function).parameters:
+            globals()[name] = function
