@@ -71,7 +71,7 @@ def connect(*, workers: int = 0, scheduler: str = "", processes: bool = True) ->
             threads_per_worker=1,
             processes=processes,
             host="127.0.0.1" if processes else None,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
         ) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,  # type: ignore[no-untyped-call]
     ):

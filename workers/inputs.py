@@ -1,0 +1,61 @@
+"""A source ready to be analysed: how it is read, how fine it is, and where that was learnt."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from imagery.errors import Refused
+from imagery.sources import Source, open_source
+from imagery.tiles import PIXELS
+
+GsdOrigin = Literal["georeference", "pose", "given", "model"]
+"""`model`: nothing tells, so a pixel is taken for one of the model's; sizes and areas are no better than that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One source and what its results will be labelled with."""
+
+    source: Source
+    name: str
+    """The file's name or the item's `collection/id`."""
+    gsd: float | None
+    """Metres on the ground per pixel of the source; None where only the model's own can be assumed."""
+    gsd_origin: GsdOrigin
+    notes: tuple[str, ...] = ()
+
+    @property
+    def pixels(self) -> bool:
+        """Whether results are in pixel coordinates."""
+        return self.source.crs == PIXELS
+
+
+def open_input(path: Path, *, pixels: bool = False, gsd: float | None = None, name: str = "") -> Input:
+    """Open a file for analysis.
+
+    `gsd` is used where the source has no georeference or `pixels` asks to leave it aside; else the georeference tells
+    and a note says so. Raises `Refused` as `imagery.sources.open_source` does.
+    """
+    source = open_source(path, pixels=pixels, gsd=gsd)
+    name = name or path.name
+    if source.crs != PIXELS:
+        notes = (f"--gsd {gsd:g} was not used: the georeference of {name} tells {source.gsd:.3g} m.",) if gsd else ()
+        return Input(source, name, source.gsd, "georeference", notes)
+    if gsd:
+        return Input(source, name, gsd, "given")
+    if source.gsd:
+        return Input(source, name, source.gsd, "georeference")
+    posed = _gsd_from_pose(path)
+    if posed:
+        return Input(replace(source, gsd=posed), name, posed, "pose")
+    return Input(source, name, None, "model", (f"Nothing tells how fine {name} is: --gsd M gives metres per pixel.",))
+
+
+def _gsd_from_pose(path: Path) -> float | None:
+    """Metres per pixel from the photo's camera, attitude and height, where it tells all three."""
+    from imagery.inspect import inspect
+
+    try:
+        return inspect(path).gsd
+    except Refused:  # no capture that could be placed, yet a picture whose pixels can be read
+        return None

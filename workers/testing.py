@@ -1,0 +1,90 @@
+"""For tests of the engine: a detector small enough to be checked by hand, and rasters to run it on.
+
+Shipped beside the engine so that worker processes, which do not know the tests, can import it.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import rasterio
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from rasterio.transform import Affine
+
+from detectors.base import ModelSpec
+from workers.vectors import Label
+
+SPEC = ModelSpec(
+    name="bright",
+    version="1",
+    classes=("bright", "dark"),
+    gsd=1.0,
+    core=16,
+    halo=4,
+    batch=3,
+    thresholds=(150, 170),
+    min_area=3.0,
+    licence="Apache-2.0",
+    weights_sha256="0" * 64,
+)
+
+
+class Bright:
+    """Score of the first class: mean brightness over 5 x 5 cells; of the second: 255 less it."""
+
+    spec = SPEC
+
+    def scores(self, pixels: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+        side = SPEC.core + 2 * SPEC.halo
+        if tuple(pixels.shape) != (SPEC.batch, 3, side, side):
+            raise ValueError(f"batches are padded to {SPEC.batch} windows of {side} cells, not {tuple(pixels.shape)}")
+        grey = pixels.float().mean(1, keepdim=True)
+        mean = F.avg_pool2d(F.pad(grey, (2, 2, 2, 2)), 5, stride=1)
+        both = torch.cat([mean, 255 - mean], dim=1) * valid[:, None]
+        return both.round().to(torch.uint8)
+
+
+def load(name: str) -> Bright:
+    """The loader that `workers.detect.detect` takes."""
+    if name != SPEC.name:
+        raise ValueError(f"only {SPEC.name} is here, not {name}")
+    return Bright()
+
+
+def label(name: str) -> Label:
+    """Public names for any class."""
+    return Label(None, name, name)
+
+
+def write_raster(
+    path: Path,
+    data: NDArray[np.uint8],
+    *,
+    left: float = 500_000.0,
+    top: float = 3_400_000.0,
+    gsd: float = 1.0,
+    crs: str = "EPSG:32650",
+) -> Path:
+    """`data` uint8 [3, H, W] as a GeoTIFF whose upper left corner lies there."""
+    _, height, width = data.shape
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        width=width,
+        height=height,
+        count=3,
+        dtype="uint8",
+        crs=crs,
+        transform=Affine(gsd, 0.0, left, 0.0, -gsd, top),
+        photometric="RGB",
+    ) as ds:
+        ds.write(data)
+    return path
+
+
+def patches(rng: np.random.Generator, height: int, width: int, size: int = 6) -> NDArray[np.uint8]:
+    """uint8 [3, H, W] of grey squares, coarse enough that regions grow across tiles."""
+    coarse = rng.integers(0, 256, (1, height // size + 1, width // size + 1), dtype=np.uint8)
+    return np.repeat(np.kron(coarse, np.ones((1, size, size), dtype=np.uint8))[:, :height, :width], 3, axis=0)
