@@ -62,7 +62,7 @@ def noise(rng: np.random.Generator, extent: tuple[float, float, float, float], c
     """
     x0, y0, x1, y1 = extent
     shape = math.ceil((y1 - y0) / cell) + 4, math.ceil((x1 - x0) / cell) + 4
-    nodes = rng.standard_normal(shape, dtype=np.float32)
+    nodes = rng.standard_normal(shape, dtype=np.float32) * np.float32(1.35)  # interpolation takes variance away
     left, top = (view.x - x0) / cell + 2, (view.y - y0) / cell + 2
     right, bottom = left + view.cols * view.gsd / cell, top + view.rows * view.gsd / cell
     r0, r1 = max(0, math.floor(top) - 3), math.ceil(bottom) + 3
@@ -70,7 +70,7 @@ def noise(rng: np.random.Generator, extent: tuple[float, float, float, float], c
     field = Image.fromarray(nodes[r0:r1, c0:c1]).resize(
         (view.cols, view.rows), Image.Resampling.BICUBIC, (left - c0, top - r0, right - c0, bottom - r0)
     )
-    return np.asarray(field) * np.float32(1.35)
+    return np.asarray(field)
 
 
 class Canvas:

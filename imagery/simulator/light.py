@@ -1,70 +1,17 @@
-"""The day of a flight: sun and sky, season, and what the camera makes of it."""
+"""What sun, sky, season and camera make of a canvas."""
 
 import io
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image
 
 from imagery.simulator.canvas import BAND, Canvas, Floats
-from imagery.simulator.values import stream
+from imagery.simulator.days import Day
 
 Picture = NDArray[np.uint8]
 """uint8 [H, W, 3], RGB."""
-
-
-@dataclass(frozen=True, slots=True)
-class Day:
-    """Light, season and camera settings of one flight."""
-
-    azimuth: float
-    """Of the sun, degrees clockwise from north."""
-    elevation: float
-    """Of the sun, degrees above the horizon."""
-    sky: float
-    """Share of the light on flat ground that comes from the sky: 0.2 on a clear day, 0.8 under cloud."""
-    leaves: float
-    """How full the crowns of the trees that shed are, 0..1."""
-    dry: float
-    """How much grass and leaves have turned from green to straw, 0..1."""
-    wet: float
-    """How much damp darkens bare soil, 0..1."""
-    exposure: float
-    contrast: float
-    """Exponent on the display values: above 1 is harder and darker."""
-    balance: tuple[float, float, float]
-    """Gain of red, green, blue."""
-    haze: float
-    """Share of the picture that is veiled by bright air, 0..1."""
-    blur: float
-    """Standard deviation in metres on the ground."""
-    noise: float
-    """Standard deviation in grey values at mid grey."""
-    quality: int
-    """Of the JPEG compression that the orthophoto's photos went through."""
-
-
-def a_day(seed: int, name: str) -> Day:
-    """The day of the flight called `name`."""
-    rng = stream(seed, "day", name)
-    warm = rng.normal(0, 0.035)
-    return Day(
-        azimuth=float(rng.uniform(105, 255)),
-        elevation=float(rng.uniform(33, 68)),
-        sky=float(rng.uniform(0.22, 0.45) if rng.random() < 0.75 else rng.uniform(0.5, 0.8)),
-        leaves=float(rng.uniform(0.55, 1)),
-        dry=float(rng.uniform(0, 0.8)),
-        wet=float(rng.uniform(0, 1) ** 2),
-        exposure=float(np.exp(rng.normal(0, 0.13))),
-        contrast=float(rng.uniform(0.9, 1.15)),
-        balance=(float(1 + warm), float(1 + rng.normal(0, 0.008)), float(1 - warm + rng.normal(0, 0.015))),
-        haze=float(rng.uniform(0.0, 0.13)),
-        blur=float(rng.uniform(0.014, 0.028)),
-        noise=float(rng.uniform(1.2, 3.2)),
-        quality=int(rng.integers(84, 96)),
-    )
 
 
 def shadow_depth(height: Floats, gsd: float, day: Day) -> Floats:
@@ -171,18 +118,28 @@ def _blurred(field: Floats, sigma: float) -> Floats:
     return np.asarray(small.resize((w, h), Image.Resampling.BICUBIC))
 
 
+def grain(picture: Picture, gsd: float, day: Day, rng: np.random.Generator) -> Picture:
+    """What optics and sensor add: a blur below one pixel, then noise."""
+    side = np.float32(math.exp(-0.5 * (gsd / day.blur) ** 2))
+    rows = len(picture)
+    values = np.empty_like(picture)
+    for first in range(0, rows, BAND):
+        last = min(first + BAND, rows)
+        # A blur below one pixel: three taps down, three across.
+        source = picture[np.clip(np.arange(first - 1, last + 1), 0, rows - 1)].astype(np.float32)
+        soft = source[1:-1] + side * (source[:-2] + source[2:])
+        wide = np.pad(soft, ((0, 0), (1, 1), (0, 0)), mode="edge")
+        soft = (soft + side * (wide[:, :-2] + wide[:, 2:])) / (1 + 2 * side) ** 2
+        # Shot noise grows with the light; in display values it is stronger in the shadows.
+        shot = rng.standard_normal(soft.shape, dtype=np.float32)
+        soft += shot * (np.float32(1.35 * day.noise) - soft * np.float32(0.7 * day.noise / 255))
+        values[first:last] = np.clip(soft + np.float32(0.5), 0, 255)
+    return values
+
+
 def develop(picture: Picture, gsd: float, day: Day, rng: np.random.Generator) -> Picture:
     """Optics, sensor noise and JPEG compression, in the order in which they happen."""
-    soft = Image.fromarray(picture).filter(ImageFilter.GaussianBlur(day.blur / gsd))
-    values = np.array(soft)
-    for first in range(0, len(values), BAND):
-        band = values[first : first + BAND]
-        # Shot noise grows with the light; in display values it is stronger in the shadows.
-        grain = rng.standard_normal(band.shape, dtype=np.float32)
-        grain *= np.float32(1.35 * day.noise) - band * np.float32(0.7 * day.noise / 255)
-        grain += band
-        band[:] = np.clip(grain + np.float32(0.5), 0, 255)
     packed = io.BytesIO()
-    Image.fromarray(values).save(packed, "JPEG", quality=day.quality, subsampling=0)
+    Image.fromarray(grain(picture, gsd, day, rng)).save(packed, "JPEG", quality=day.quality, subsampling=0)
     packed.seek(0)
     return np.asarray(Image.open(packed))

@@ -25,7 +25,7 @@ class Look:
 
 
 LOOKS: dict[Ground, Look] = {
-    "asphalt": Look((96, 96, 98), (122, 120, 118), (0.35, 0.4, 0.3, 0.15, 0.2, 0.2), 0.10, 0.004),
+    "asphalt": Look((96, 96, 98), (122, 120, 118), (0.4, 0.45, 0.2, 0.1, 0.1, 0.1), 0.08, 0.003),
     "concrete": Look((164, 160, 150), (186, 182, 172), (0.4, 0.5, 0.4, 0.2, 0.15, 0.1), 0.05, 0.002),
     "pavers": Look((160, 146, 136), (140, 130, 124), (0.3, 0.3, 0.3, 0.3, 0.3, 0.1), 0.07, 0.004),
     "grass": Look((88, 104, 56), (138, 138, 82), (0.5, 0.5, 0.5, 0.5, 0.4, 0.3), 0.20, 0.045, 1.0, 0.0),
@@ -91,9 +91,11 @@ def paint_ground(scene: Scene, view: View) -> Canvas:
     return canvas
 
 
-def paint_date(ground: Canvas, scene: Scene, *, after: bool, leaves: float) -> Canvas:
-    """What stands on the ground on one date. `leaves`: how full the crowns of the trees that shed are, 0..1."""
-    canvas = ground.copy()
+def paint_date(canvas: Canvas, scene: Scene, *, after: bool, leaves: float) -> Canvas:
+    """Paint what stands on the ground on one date onto `canvas`, and return it.
+
+    `leaves`: how full the crowns of the trees that shed are, 0..1.
+    """
     for thing in scene.things:
         if thing.after if after else thing.before:
             _thing(canvas, scene, thing)
@@ -137,7 +139,7 @@ def _zone(canvas: Canvas, zone: Zone, soil: Colour) -> None:
             fine *= 1 - 0.22 * ((np.mod(u, 5.0) < 0.035) | (np.mod(v, 4.5) < 0.035))
         elif zone.ground == "asphalt":
             # Tyres darken and polish the middle of each lane; fine cracks follow the noise's zero line.
-            fine *= 1 - 0.06 * np.cos(v * (2 * math.pi / 3.2)) - 0.22 * (np.abs(fields[2] + 0.15 * fields[3]) < 0.012)
+            fine *= 1 - 0.06 * np.cos(v * (2 * math.pi / 3.2)) - 0.22 * (np.abs(fields[1] + 0.12 * fields[3]) < 0.004)
         canvas.blend(patch, alpha, (one + share[..., None] * (two - one)) * fine[..., None])
         slope = smooth((inside + 0.12 * fields[3]) / zone.bank) if zone.bank else np.ones_like(alpha)
         level = zone.level * slope

@@ -1,20 +1,35 @@
-"""Two simulated orthophotos of one block with what changed between them, in memory."""
+"""The simulator: one block on two dates, in memory (`draw`) or as files that a flight would leave (`simulate`)."""
 
+import json
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import rasterio
 from numpy.typing import NDArray
-from shapely.geometry import Polygon
+from shapely.geometry import Polygon, mapping
 
+from imagery.errors import Refused
 from imagery.simulator.canvas import View
-from imagery.simulator.light import Day, a_day, develop, expose
+from imagery.simulator.days import Day, two_days
+from imagery.simulator.flights import describe, fly, write_photos
+from imagery.simulator.light import Picture, develop, expose
 from imagery.simulator.paint import paint_date, paint_ground
+from imagery.simulator.place import CRS, GROUND, Place, area_m2, place
 from imagery.simulator.scene import lay_out
+from imagery.simulator.tags import SOFTWARE
 from imagery.simulator.values import Change, Kind, Scene, Thing, stream
 from imagery.simulator.warp import Registration, displace, misregister
 
 GSD = 0.03
-EDGE = 0.6
+SIZE = (120.0, 90.0)
+"""Metres of visible ground, width and height."""
+EDGE = 0.3
 """Metres drawn beyond the visible ground, so that a displaced orthophoto has no empty border."""
 
 
@@ -71,7 +86,7 @@ def truth_of(scene: Scene) -> tuple[Truth, ...]:
     return tuple(found)
 
 
-def draw(seed: int, gsd: float = GSD, size_m: tuple[float, float] = (120.0, 90.0)) -> Drawn:
+def draw(seed: int, gsd: float = GSD, size_m: tuple[float, float] = SIZE) -> Drawn:
     """Draw a block of `size_m` (width, height) metres on both dates.
 
     The same seed and size show the same scene at every GSD; on one machine the same arguments give the same bytes.
@@ -84,16 +99,13 @@ def draw(seed: int, gsd: float = GSD, size_m: tuple[float, float] = (120.0, 90.0
         raise ValueError(f"a GSD of {gsd} m cannot be drawn: it must be 0.01 to 1 m")
     scene = lay_out(seed, width, height)
     cols, rows = round(width / gsd), round(height / gsd)
-    pad = round(EDGE / gsd) + 8
+    pad = math.ceil(EDGE / gsd) + 8
     view = View(-pad * gsd, -pad * gsd, gsd, rows + 2 * pad, cols + 2 * pad)
-    ground = paint_ground(scene, view)
-    days = a_day(seed, "before"), a_day(seed, "after")
+    days = two_days(seed)
     registration = misregister(seed, width, height, gsd)
-
-    first = expose(paint_date(ground, scene, after=False, leaves=days[0].leaves), days[0])
+    first, second = render(scene, view, days)
     before = develop(first[pad : pad + rows, pad : pad + cols], gsd, days[0], stream(seed, "sensor", "before"))
-    second = expose(paint_date(ground, scene, after=True, leaves=days[1].leaves), days[1])
-    moved = displace(second, view, registration, gsd)
+    moved = displace(second, view, registration, View(0.0, 0.0, gsd, rows, cols))
     after = develop(moved, gsd, days[1], stream(seed, "sensor", "after"))
     seen = (*scene.things, *scene.cars)
     return Drawn(
@@ -102,3 +114,136 @@ def draw(seed: int, gsd: float = GSD, size_m: tuple[float, float] = (120.0, 90.0
         tuple(thing for thing in seen if thing.before), tuple(thing for thing in seen if thing.after),
         truth_of(scene), registration, days,
     )  # fmt: skip
+
+
+def render(scene: Scene, view: View, days: tuple[Day, Day]) -> tuple[Picture, Picture]:
+    """The ground of both dates as a perfect lens sees it from straight above, uint8 [rows, cols, 3] each."""
+    ground = paint_ground(scene, view)
+    first = expose(paint_date(ground.copy(), scene, after=False, leaves=days[0].leaves), days[0])
+    second = expose(paint_date(ground, scene, after=True, leaves=days[1].leaves), days[1])
+    return first, second
+
+
+Progress = Callable[[str, int, int], None]
+"""Called with what was done last, and how many of how many steps are done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """What `simulate` wrote. The first of each pair is `before`."""
+
+    folder: Path
+    seed: int
+    orthophotos: tuple[Path, Path]
+    photos: tuple[tuple[Path, ...], tuple[Path, ...]]
+    taken: tuple[datetime, datetime]
+    truth: Path
+    poses: Path
+    changes: int
+    """Features in `truth` that changed."""
+
+
+def simulate(out: Path, seed: int, on_progress: Progress | None = None) -> Simulation:
+    """Write two simulated flights over one block into `out`.
+
+    `before/` and `after/` each hold `orthophoto.tif` (EPSG:4547, 0.03 m, the second with a registration error of up to
+    six pixels and an extent of its own) and `photos/` (nadir JPEGs with EXIF and DJI's XMP). `truth.geojson` (EPSG:4326)
+    tells what changed and what stayed, `poses.json` the exact cameras. The same seed gives the same bytes on one machine.
+    Raises Refused where `out` is not empty.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise Refused("not-empty", f"{out} is not an empty folder.", "Name a new folder: nothing is overwritten.")
+    width, height = SIZE
+    scene, days, origin = lay_out(seed, width, height), two_days(seed), place(seed)
+    registration = misregister(seed, width, height, GSD)
+    flights = fly(seed, "before", width, height, days[0]), fly(seed, "after", width, height, days[1])
+    steps, done = 3 + len(flights[0]) + len(flights[1]), count(1)
+
+    def tell(what: str) -> None:
+        if on_progress is not None:
+            on_progress(what, next(done), steps)
+
+    reach = np.concatenate([pose.corners() for flight in flights for pose in flight])
+    pad = math.ceil(max(-reach.min(), *(reach.max(axis=0) - SIZE), EDGE) / GSD) + 8
+    cols, rows = round(width / GSD), round(height / GSD)
+    view = View(-pad * GSD, -pad * GSD, GSD, rows + 2 * pad, cols + 2 * pad)
+    worlds = render(scene, view, days)
+    tell("the block on both dates")
+
+    frames = View(0.0, 0.0, GSD, rows, cols), _frame(seed, width, height)
+    pictures = worlds[0][pad : pad + rows, pad : pad + cols], displace(worlds[1], view, registration, frames[1])
+    orthophotos: list[Path] = []
+    photos: list[tuple[Path, ...]] = []
+    for i, name in enumerate(("before", "after")):
+        folder = out / name
+        folder.mkdir(parents=True)
+        picture = develop(pictures[i], GSD, days[i], stream(seed, "sensor", name))
+        orthophotos.append(_write_orthophoto(folder / "orthophoto.tif", picture, frames[i], origin, days[i], seed))
+        tell(f"{name}/orthophoto.tif")
+        taken = write_photos(
+            folder / "photos",
+            seed,
+            name,
+            worlds[i],
+            view,
+            days[i],
+            flights[i],
+            origin,
+            lambda: tell(f"photos of {name}"),
+        )
+        photos.append(tuple(taken))
+    features = [_feature(number, one, origin) for number, one in enumerate(truth_of(scene), start=1)]
+    mark = {"simulated": True, "seed": seed}
+    truth = _write_json(out / "truth.geojson", {"type": "FeatureCollection", **mark, "features": features})
+    exact = [pose for i, name in enumerate(("before", "after")) for pose in describe(name, flights[i], origin)]
+    about = "east and north of each camera and its yaw are those of the CRS's grid; ground is flat; pixels are corners"
+    poses = _write_json(out / "poses.json", {**mark, "crs": CRS, "ground": GROUND, "about": about, "photos": exact})
+    return Simulation(
+        out, seed, (orthophotos[0], orthophotos[1]), (photos[0], photos[1]), (days[0].taken, days[1].taken), truth, poses,
+        sum(feature["properties"]["change"] != "unchanged" for feature in features),
+    )  # fmt: skip
+
+
+def _frame(seed: int, width: float, height: float) -> View:
+    """What the second orthophoto covers: a little less on each side, on a pixel grid of its own."""
+    left, top, right, bottom = stream(seed, "frame of after").uniform(0.2, 1.6, 4)
+    cols, rows = round((width - left - right) / GSD), round((height - top - bottom) / GSD)
+    return View(float(left), float(top), GSD, rows, cols)
+
+
+def _write_orthophoto(path: Path, picture: Picture, frame: View, origin: Place, day: Day, seed: int) -> Path:
+    east, north = origin.to_map(frame.x, frame.y)
+    with rasterio.open(
+        path, "w", driver="GTiff", width=frame.cols, height=frame.rows, count=3, dtype="uint8", crs=CRS,
+        transform=rasterio.Affine(GSD, 0, east, 0, -GSD, north), photometric="RGB", interleave="pixel",
+        tiled=True, blockxsize=512, blockysize=512, compress="deflate", predictor=2,
+    ) as file:  # fmt: skip
+        file.write(np.ascontiguousarray(picture.transpose(2, 0, 1)))
+        file.update_tags(
+            TIFFTAG_IMAGEDESCRIPTION=f"simulated orthophoto by flyonce, seed {seed}",
+            TIFFTAG_SOFTWARE=SOFTWARE,
+            TIFFTAG_DATETIME=day.taken.strftime("%Y:%m:%d %H:%M:%S"),
+            ACQUISITIONDATETIME=day.taken.isoformat(),
+        )
+    return path
+
+
+def _feature(number: int, one: Truth, origin: Place) -> dict[str, Any]:
+    outline = origin.polygon(one.polygon)
+    return {
+        "type": "Feature",
+        "id": f"{one.kind}-{number}",
+        "geometry": mapping(outline),
+        "properties": {
+            "class": one.kind,
+            "change": one.change,
+            "area_m2": round(area_m2(outline), 3),
+            "height_m": round(one.height, 2),
+            "style": one.style,
+        },
+    }
+
+
+def _write_json(path: Path, document: dict[str, Any]) -> Path:
+    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    return path

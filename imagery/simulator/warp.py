@@ -64,13 +64,15 @@ def misregister(seed: int, width: float, height: float, pixel: float) -> Registr
     return Registration(width, height, shift, float(turn), float(scale), local, LARGEST * pixel)
 
 
-def displace(picture: Picture, view: View, registration: Registration, gsd: float) -> Picture:
-    """The picture of `view`, cut to the visible ground, with its ground displaced; [height / gsd, width / gsd, 3]."""
-    cols, rows = round(registration.width / gsd), round(registration.height / gsd)
-    step = max(8, round(NODE / 4 / gsd))
-    xs = sorted({*range(0, cols, step), cols})
-    ys = sorted({*range(0, rows, step), rows})
-    grid_x, grid_y = np.meshgrid(np.array(xs) * gsd, np.array(ys) * gsd)
+def displace(picture: Picture, view: View, registration: Registration, target: View) -> Picture:
+    """The picture of `view` with its ground displaced, as `target` shows it: uint8 [rows, cols, 3].
+
+    `view` must reach `registration.limit` further than `target` on each side.
+    """
+    step = max(8, round(NODE / 4 / target.gsd))
+    xs = sorted({*range(0, target.cols, step), target.cols})
+    ys = sorted({*range(0, target.rows, step), target.rows})
+    grid_x, grid_y = np.meshgrid(target.x + np.array(xs) * target.gsd, target.y + np.array(ys) * target.gsd)
     # Drawn at p is the ground at p - offset(there); the offset varies so slowly that one look at p is enough.
     dx, dy = registration.offset(grid_x, grid_y)
     from_x, from_y = (grid_x - dx - view.x) / view.gsd, (grid_y - dy - view.y) / view.gsd
@@ -81,4 +83,5 @@ def displace(picture: Picture, view: View, registration: Registration, gsd: floa
             quad = [float(value) for r, c in corners for value in (from_x[r, c], from_y[r, c])]
             mesh.append(((xs[j], ys[i], xs[j + 1], ys[i + 1]), tuple(quad)))
     source = Image.fromarray(picture)
-    return np.asarray(source.transform((cols, rows), Image.Transform.MESH, mesh, Image.Resampling.BICUBIC))
+    size = target.cols, target.rows
+    return np.asarray(source.transform(size, Image.Transform.MESH, mesh, Image.Resampling.BICUBIC))
