@@ -1,0 +1,128 @@
+"""Spoil heaps, construction material and debris seen from above: a small U-Net of our own, one file.
+
+Fully convolutional, no operation over the whole picture, batch normalisation folded into the convolutions when loaded:
+a pixel's score depends on the ground within `spec.halo` cells of it and on nothing else. The encoder halves the
+resolution four times (Ronneberger, Fischer, Brox, "U-Net", MICCAI 2015), the decoder comes back to half of it.
+"""
+
+from pathlib import Path
+from typing import Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from detectors import weights
+from detectors.base import ModelSpec
+
+CLASSES = ("spoil_heap", "construction_material", "debris")
+GSD = 0.08
+STRIDE = 16
+"""Windows must start and end on multiples of this many cells of the grid."""
+
+spec = ModelSpec(
+    name="debris",
+    version="1",
+    classes=CLASSES,
+    gsd=GSD,
+    core=1024,
+    halo=128,
+    batch=1,
+    thresholds=(128, 128, 128),
+    min_area=1.0,
+    licence="Apache-2.0",
+    weights_sha256="",
+)
+
+
+class Step(nn.Module):
+    """3 x 3 convolution, normalisation, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1, side: int = 3) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, side, stride, side // 2, bias=False)
+        self.norm: nn.Module = nn.BatchNorm2d(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.norm(self.conv(x)), inplace=True)
+
+    def fold(self) -> None:
+        """Take the normalisation's trained statistics into the convolution."""
+        if isinstance(self.norm, nn.BatchNorm2d):
+            self.conv, self.norm = fuse_conv_bn_eval(self.conv, self.norm), nn.Identity()
+
+
+class Net(nn.Module):
+    """uint8-scaled RGB and validity in, logits of background and the classes out."""
+
+    def __init__(self, widths: tuple[int, int, int, int] = (16, 32, 64, 96)) -> None:
+        super().__init__()
+        a, b, c, d = widths
+        self.at_half = nn.Sequential(Step(4, a, 2, 5), Step(a, a))
+        self.at_quarter = nn.Sequential(Step(a, b, 2), Step(b, b), Step(b, b))
+        self.at_eighth = nn.Sequential(Step(b, c, 2), Step(c, c), Step(c, c))
+        self.at_sixteenth = nn.Sequential(Step(c, d, 2), Step(d, d), Step(d, d))
+        self.to_eighth = Step(d + c, c)
+        self.to_quarter = Step(c + b, b)
+        self.to_half = Step(b + a, a)
+        self.head = nn.Conv2d(a, len(CLASSES) + 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x`: float [N, 4, H, W] of `prepared`, H and W multiples of 16. Returns logits [N, 1 + C, H, W]."""
+        half = self.at_half(x)
+        quarter = self.at_quarter(half)
+        eighth = self.at_eighth(quarter)
+        sixteenth = self.at_sixteenth(eighth)
+        up = self.to_eighth(torch.cat((_twice(sixteenth), eighth), 1))
+        up = self.to_quarter(torch.cat((_twice(up), quarter), 1))
+        up = self.to_half(torch.cat((_twice(up), half), 1))
+        return _twice(self.head(up))
+
+
+def prepared(pixels: Tensor, valid: Tensor) -> Tensor:
+    """float32 [N, 4, H, W] from uint8 [N, 3, H, W] and bool [N, H, W]: what is not valid is mid grey and marked."""
+    seen = valid[:, None].float()
+    return torch.cat(((pixels.float() / 64 - 1.75) * seen, seen), 1)
+
+
+def planes(logits: Tensor) -> Tensor:
+    """uint8 [N, C, H, W] from logits [N, 1 + C, H, W]: how likely it is anything but background, in the plane of the
+    likeliest class. A brick heap that half looks like rubble is still found once."""
+    likely = logits.softmax(1)
+    score = ((1 - likely[:, :1]) * 255).round()
+    best = likely[:, 1:].argmax(1, keepdim=True)
+    return torch.zeros_like(likely[:, 1:]).scatter_(1, best, score).to(torch.uint8)
+
+
+class Debris:
+    """The detector on its device; `scores` as `detectors.base.Detector` says."""
+
+    def __init__(self, net: Net, device: str = "cpu") -> None:
+        self.spec = spec
+        self._device = torch.device(device)
+        net = net.eval()
+        for module in net.modules():
+            if isinstance(module, Step):
+                module.fold()
+        self._net = net.to(self._device).to(memory_format=torch.channels_last)
+
+    @classmethod
+    def load(cls, device: str = "cpu", path: Path | None = None, sha256: str = spec.weights_sha256) -> Self:
+        """With the shipped weights, or those at `path` whose checksum is `sha256`. Refused: see `weights.read`."""
+        net = Net()
+        net.load_state_dict(weights.read(path or weights.FOLDER / "debris-1.safetensors", sha256))
+        return cls(net, device)
+
+    def scores(self, pixels: Tensor, valid: Tensor) -> Tensor:
+        """uint8 [N, C, H, W] on the CPU. ValueError where H or W is no multiple of 16."""
+        if pixels.shape[-1] % STRIDE or pixels.shape[-2] % STRIDE:
+            raise ValueError(f"a window of {tuple(pixels.shape[-2:])} px: both sides must be multiples of {STRIDE}")
+        with torch.inference_mode():
+            x = prepared(pixels.to(self._device), valid.to(self._device))
+            found = planes(self._net(x.contiguous(memory_format=torch.channels_last)))
+            return (found * valid.to(self._device)[:, None]).cpu()
+
+
+def _twice(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
