@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -147,9 +148,9 @@ def simulate(out: Path, seed: int, on_progress: Progress | None = None) -> Simul
     """Write two simulated flights over one block into `out`.
 
     `before/` and `after/` each hold `orthophoto.tif` (EPSG:4547, 0.03 m, the second with a registration error of up to
-    six pixels and an extent of its own) and `photos/` (nadir JPEGs with EXIF and DJI's XMP). `truth.geojson` (EPSG:4326)
-    tells what changed and what stayed, `poses.json` the exact cameras. The same seed gives the same bytes on one machine.
-    Raises Refused where `out` is not empty.
+    six pixels and an extent of its own) and `photos/` (nadir JPEGs with EXIF and DJI's XMP). `truth.geojson` (in
+    EPSG:4326) tells what changed and what stayed, `poses.json` the exact cameras. The same seed gives the same bytes on
+    one machine. Raises Refused where `out` is not empty.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise Refused("not-empty", f"{out} is not an empty folder.", "Name a new folder: nothing is overwritten.")
@@ -180,17 +181,8 @@ def simulate(out: Path, seed: int, on_progress: Progress | None = None) -> Simul
         picture = develop(pictures[i], GSD, days[i], stream(seed, "sensor", name))
         orthophotos.append(_write_orthophoto(folder / "orthophoto.tif", picture, frames[i], origin, days[i], seed))
         tell(f"{name}/orthophoto.tif")
-        taken = write_photos(
-            folder / "photos",
-            seed,
-            name,
-            worlds[i],
-            view,
-            days[i],
-            flights[i],
-            origin,
-            lambda: tell(f"photos of {name}"),
-        )
+        one_more = partial(tell, f"{name}/photos")
+        taken = write_photos(folder / "photos", seed, name, worlds[i], view, days[i], flights[i], origin, one_more)
         photos.append(tuple(taken))
     features = [_feature(number, one, origin) for number, one in enumerate(truth_of(scene), start=1)]
     mark = {"simulated": True, "seed": seed}
@@ -198,10 +190,9 @@ def simulate(out: Path, seed: int, on_progress: Progress | None = None) -> Simul
     exact = [pose for i, name in enumerate(("before", "after")) for pose in describe(name, flights[i], origin)]
     about = "east and north of each camera and its yaw are those of the CRS's grid; ground is flat; pixels are corners"
     poses = _write_json(out / "poses.json", {**mark, "crs": CRS, "ground": GROUND, "about": about, "photos": exact})
-    return Simulation(
-        out, seed, (orthophotos[0], orthophotos[1]), (photos[0], photos[1]), (days[0].taken, days[1].taken), truth, poses,
-        sum(feature["properties"]["change"] != "unchanged" for feature in features),
-    )  # fmt: skip
+    changes = sum(feature["properties"]["change"] != "unchanged" for feature in features)
+    times = days[0].taken, days[1].taken
+    return Simulation(out, seed, (orthophotos[0], orthophotos[1]), (photos[0], photos[1]), times, truth, poses, changes)
 
 
 def _frame(seed: int, width: float, height: float) -> View:

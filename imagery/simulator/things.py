@@ -14,9 +14,11 @@ SPOILS: tuple[Spoil, ...] = ("loam", "clay", "topsoil", "sand", "gravel", "concr
 """`local` is dug on the spot and hardly differs from the bare ground around it."""
 
 CAR_COLOURS: tuple[Colour, ...] = (
-    (232, 232, 230), (236, 236, 236), (40, 41, 45), (58, 60, 64), (150, 153, 156), (178, 180, 182), (120, 24, 28),
-    (36, 58, 110), (168, 148, 116), (86, 92, 84), (226, 178, 40),
+    (232, 232, 230), (236, 236, 236), (40, 41, 45), (58, 60, 64), (150, 153, 156), (178, 180, 182), (112, 28, 32),
+    (40, 58, 100), (164, 150, 124), (88, 92, 86), (206, 164, 62),
 )  # fmt: skip
+
+CAR_SHARES = (0.2, 0.14, 0.12, 0.08, 0.13, 0.13, 0.06, 0.05, 0.04, 0.03, 0.02)
 
 
 def _jitter(rng: np.random.Generator, colour: Colour, spread: float) -> Colour:
@@ -204,8 +206,8 @@ def make_car(rng: np.random.Generator, key: int) -> Thing:
     """A car or a van about the origin, along x."""
     van = rng.random() < 0.15
     length, width, height = (5.4, 1.95, 2.1) if van else (rng.uniform(4.2, 4.9), rng.uniform(1.74, 1.88), 1.45)
-    colour = _jitter(rng, CAR_COLOURS[rng.integers(len(CAR_COLOURS))], 4)
-    glass: Colour = (34, 38, 44)
+    colour = _jitter(rng, CAR_COLOURS[rng.choice(len(CAR_COLOURS), p=CAR_SHARES)], 4)
+    glass = _jitter(rng, (46, 52, 60), 7)
     body = Rect(0, 0, length, width)
     parts = [Part(body, "box", colour, 0.95)]
     cabin_at, cabin = (-0.15, length * 0.8) if van else (-0.08 * length, length * 0.56)
