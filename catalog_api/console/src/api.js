@@ -5,8 +5,19 @@ const PAGE = 200;
 /** The server said no, or something that is not an answer. `status` is 0 when it did not answer at all. */
 export class ApiError extends Error {
   constructor(path, status, detail) {
-    super(`${path}: ${status || "no answer"}${detail ? ` (${detail})` : ""}`);
+    super([path, status || "no answer", detail].filter(Boolean).join(": "));
     this.status = status;
+  }
+}
+
+/** Why the server refused, in its own words where it gives them (problem+json, RFC 9457). */
+async function reason(response) {
+  try {
+    const { detail, title } = await response.json();
+    return detail ?? title ?? response.statusText;
+  } catch (error) {
+    if (error instanceof SyntaxError) return response.statusText;
+    throw error;
   }
 }
 
@@ -27,7 +38,7 @@ async function getJson(path) {
   } catch (error) {
     throw new ApiError(path, 0, error instanceof Error ? error.message : "");
   }
-  if (!response.ok) throw new ApiError(path, response.status, response.statusText);
+  if (!response.ok) throw new ApiError(path, response.status, await reason(response));
   try {
     return await response.json();
   } catch (error) {

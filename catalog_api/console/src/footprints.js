@@ -55,7 +55,7 @@ export function showCaptures(box, pairs, onClose) {
         fact(words.captured, format.time(p.datetime ?? p.start_datetime)),
         fact(words.gsd, format.metres(p.gsd)),
         fact(words.footprintMethod, method ? both(methods[method] ?? [String(method), ""]) : null),
-        fact(words.errorM, format.metres(p["flyonce:error_m"])),
+        fact(words.errorM, format.metres(p["flyonce:footprint_error_m"])),
       ),
     );
   };

@@ -38,12 +38,11 @@ export function showEmpty(box, events, anyItem) {
 /** Says that something could not be read, and why, as far as the server told. */
 export function showProblem(box, error) {
   if (!(error instanceof ApiError)) console.error(error); // an answer of a shape that this page does not know
-  const denied = error.status === 401 || error.status === 403;
   box.replaceChildren(
     h(
       "div",
       { class: "problem", role: "alert" },
-      h("p", {}, both(denied ? words.unauthorised : words.unreachable)),
+      h("p", {}, both(error.status === 401 ? words.unauthorised : words.unreachable)),
       h("p", { class: "code" }, error.message),
     ),
   );

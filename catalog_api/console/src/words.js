@@ -20,7 +20,7 @@ export const words = {
   event: ["事件编号", "Event"],
   events: ["事件", "Events"],
   firstSeen: ["首次发现", "First seen"],
-  flight: ["航次", "Flight"],
+  flight: ["架次", "Flight"],
   footprintMethod: ["范围依据", "Footprint from"],
   gsd: ["分辨率", "Resolution"],
   here: ["此处的影像", "Imagery here"],
@@ -47,8 +47,8 @@ export const words = {
   ticket: ["工单号", "Ticket"],
   tickets: ["工单", "Tickets"],
   unauthorised: [
-    "服务器要求访问密钥，本页尚不支持密钥登录。",
-    "The server asks for an API key, which this page cannot send yet.",
+    "服务器要求访问密钥：请刷新本页，用户名任意，密码填密钥。",
+    "The server asks for its API key: reload this page and give it as the password, with any user name.",
   ],
   unreachable: ["读取失败", "Could not be read"],
 };
@@ -77,11 +77,11 @@ export function stateOf(name) {
 }
 
 export const kinds = {
-  flights: ["航次", "Flights"],
+  flights: ["架次", "Flights"],
   photos: ["照片", "Photos"],
   orthophotos: ["正射影像", "Orthophotos"],
-  detections: ["检测结果", "Detections"],
-  changes: ["变化结果", "Changes"],
+  detections: ["目标识别", "Detections"],
+  changes: ["变化检测", "Changes"],
 };
 
 export const methods = {
