@@ -1,11 +1,15 @@
 """Metres on the ground: affine coefficients, ground resolution and the truth of a map's scale, along the ellipsoid."""
 
+import json
 import math
 from functools import cache
+from typing import Any
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 from pyproj import CRS, Geod, Transformer
+from shapely.geometry.base import BaseGeometry
 
 Affine = tuple[float, float, float, float, float, float]
 """(a, b, c, d, e, f) in rasterio's order: x = a * col + b * row + c, y = d * col + e * row + f."""
@@ -40,6 +44,12 @@ def invert(affine: Affine) -> Affine:
 def transformation(crs: str, to: str) -> Transformer:
     """From one CRS to another, x (east) before y (north) on both sides whatever the CRS's own order."""
     return Transformer.from_crs(crs, to, always_xy=True)
+
+
+def geojson(geometry: BaseGeometry) -> dict[str, Any]:
+    """A GeoJSON geometry of lists, as JSON and its schemas have them."""
+    parsed: dict[str, Any] = json.loads(shapely.to_geojson(geometry))
+    return parsed
 
 
 def ground_gsd(crs: str, transform: Affine, width: int, height: int) -> float:

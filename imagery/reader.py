@@ -136,7 +136,7 @@ class Reader:
         if valid is not None and valid.all():
             valid = None
         if source.stretch is not None:
-            raw = _stretched(raw, *source.stretch)
+            raw = stretched(raw, *source.stretch)
         return (np.broadcast_to(raw, (3, *raw.shape[1:])) if grey else raw), valid
 
     def _open(self, level: int) -> Any:
@@ -167,7 +167,7 @@ def _offset_and_size(r: _Range) -> tuple[int, int, int, int]:
     return r.left, r.top, r.right - r.left, r.bottom - r.top
 
 
-def _stretched(raw: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
+def stretched(raw: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
     """Deep pixels in 8 bits: `low` to 0, `high` to 255."""
     scaled = (np.nan_to_num(raw.astype(np.float64)) - low) * (255 / (high - low))
     return np.asarray(np.clip(np.rint(scaled), 0, 255).astype(np.uint8))

@@ -4,6 +4,7 @@ Everything that decides how pixels become the 8-bit RGB that detectors see (band
 decided here, once, from the whole file, so that no window can differ from its neighbour.
 """
 
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,11 +15,13 @@ from typing import Any, Literal
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from pyproj.exceptions import CRSError, ProjError
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 
 from imagery.errors import Refused
 from imagery.ground import LONLAT, Affine, apply, ground_gsd, transformation, true_scale
+from imagery.photos import read_photo
 from imagery.sniff import MediaType, media_type
 from imagery.tiles import PIXELS, GroundGrid, Window
 
@@ -27,6 +30,10 @@ DRIVERS: dict[MediaType, str] = {"image/tiff": "GTiff", "image/jpeg": "JPEG", "i
 
 MaskKind = Literal["none", "nodata", "alpha", "internal"]
 EDGE_POINTS = 33
+IDENTITY: Affine = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+BOMB_PIXELS, BOMB_RATIO = 100_000_000, 2000
+"""A raster of more pixels than this that unpacks to so many times its file holds nothing but a claim: deflate's best is
+1032."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,7 @@ class Source:
     dtype: str
     gsd: float | None
     """Metres on the ground per pixel, along the ellipsoid; None where nothing tells."""
+    gsd_from: Literal["georeference", "pose", "given", "unknown"] = "unknown"
     mask: MaskKind = "none"
     nodata: tuple[float, ...] = ()
     """Value of each of `rgb` that marks no data, where `mask` is `nodata`: a pixel is void when all three say so."""
@@ -117,15 +125,63 @@ def unreadable(path: str | Path, error: Exception) -> Refused:
 
 
 def open_source(path: str | Path, *, pixels: bool = False, gsd: float | None = None) -> Source:
-    """Describe a file for reading. Without a CRS, or with `pixels`, it is read in its own pixels, and `gsd` says what
-    the file does not. Raises `Refused`: not-found, unreadable, palette, unsupported-type."""
-    if not Path(path).is_file():
-        raise Refused("not-found", f"{path}: no such file.", "Check the path.")
+    """Describe a file for reading. Without a CRS, or with `pixels`, it is read in its own pixels; then `gsd` says how
+    fine they are, or else the georeference, or a photo's pose.
+
+    Raises `Refused`: palette, unsupported-type, too-many-pixels, unusable-crs, impossible-position; for JPEG and PNG
+    also truncated and damaged; and all that `dataset` raises.
+    """
+    posed = None if media_type(path) == "image/tiff" else _posed_gsd(path)
     with dataset(path) as ds:
-        described = describe(ds, path)
-    if pixels or described.crs == PIXELS:
-        return replace(described, crs=PIXELS, transform=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0), gsd=gsd or described.gsd)
-    return described
+        _check_size(ds, path)
+        try:
+            described = describe(ds, path)
+        except (CRSError, ProjError) as error:
+            raise _unusable(path, error) from error
+    if described.crs != PIXELS and not math.isfinite(described.gsd or math.nan):
+        raise nowhere(path, described.crs)
+    if not pixels and described.crs != PIXELS:
+        return described
+    as_pixels = replace(described, crs=PIXELS, transform=IDENTITY)
+    if gsd is not None:
+        return replace(as_pixels, gsd=gsd, gsd_from="given")
+    return as_pixels if posed is None else replace(as_pixels, gsd=posed, gsd_from="pose")
+
+
+def _posed_gsd(path: str | Path) -> float | None:
+    """What a photo's pose says, None where it has none. A photo that is not whole is refused here."""
+    try:
+        return read_photo(path).gsd
+    except Refused as refused:
+        if refused.reason in ("no-position", "impossible-position"):
+            return None
+        raise
+
+
+def _check_size(ds: Any, path: str | Path) -> None:
+    unpacked = ds.width * ds.height * sum(np.dtype(t).itemsize for t in ds.dtypes if t != "complex_int16")
+    if ds.width * ds.height > BOMB_PIXELS and unpacked > BOMB_RATIO * Path(path).stat().st_size:
+        raise Refused(
+            "too-many-pixels",
+            f"{path}: claims {ds.width} x {ds.height} pixels, which its {Path(path).stat().st_size} bytes cannot hold.",
+            "Export it again without its empty surroundings.",
+        )
+
+
+def _unusable(path: str | Path, error: Exception) -> Refused:
+    return Refused(
+        "unusable-crs",
+        f"{path}: its coordinate system cannot be related to the Earth: {error}.",
+        "Transform it to a known system (gdalwarp -t_srs EPSG:4547), or use --pixels.",
+    )
+
+
+def nowhere(path: str | Path, crs: str) -> Refused:
+    return Refused(
+        "impossible-position",
+        f"{path}: lies nowhere on Earth in the system it declares ({crs}).",
+        "Check which coordinate system its numbers are in, and declare that one.",
+    )
 
 
 def describe(ds: Any, path: str | Path) -> Source:
@@ -145,6 +201,7 @@ def describe(ds: Any, path: str | Path) -> Source:
         bands=ds.count,
         dtype=ds.dtypes[rgb[0] - 1],
         gsd=ground_gsd(crs, transform, ds.width, ds.height) if crs != PIXELS else None,
+        gsd_from="georeference" if crs != PIXELS else "unknown",
         mask=mask,
         nodata=nodata,
         stretch=_stretch(ds, rgb, nodata),
