@@ -10,7 +10,7 @@ from shapely.geometry import Point, Polygon, box
 from shapely.geometry.polygon import orient
 
 from imagery.camera import Camera, Points
-from imagery.ground import WGS84, geojson
+from imagery.ground import WGS84, as_geojson
 from imagery.values import Attitude, Footprint, Lens, Position
 
 # One sigma each, and independent. Assumed, not measured; to be replaced where a file tells its own.
@@ -62,7 +62,7 @@ def pose_footprint(position: Position, attitude: Attitude, lens: Lens) -> tuple[
 def position_footprint(position: Position) -> Footprint:
     """The point that a photo was taken from, which is all that is known of what it shows."""
     point = Point(round(position.lon, DIGITS), round(position.lat, DIGITS))
-    return Footprint(geojson(point), "position", position.error_m)
+    return Footprint(as_geojson(point), "position", position.error_m)
 
 
 def outline_error(camera: Camera) -> float:
@@ -98,9 +98,9 @@ def from_position(position: Position, ground: Points) -> Points:
 def geojson_area(ring: Points) -> dict[str, Any]:
     """RFC 7946: a ring of longitude, latitude [N, 2], counter-clockwise and cut in two at the antimeridian."""
     if np.ptp(ring[:, 0]) <= 180:
-        return geojson(orient(Polygon(ring.round(DIGITS))))
+        return as_geojson(orient(Polygon(ring.round(DIGITS))))
     east = Polygon(np.stack([ring[:, 0] % 360, ring[:, 1]], axis=-1))
     near, far = shapely.intersection(east, [box(0, -90, 180, 90), box(180, -90, 360, 90)])
     beyond = shapely.transform(far, lambda xy: xy - np.array([360.0, 0.0]))
     parts = [shapely.transform(part, lambda xy: xy.round(DIGITS)) for part in (near, beyond)]
-    return geojson(shapely.multipolygons([orient(part) for part in parts]))
+    return as_geojson(shapely.multipolygons([orient(part) for part in parts]))

@@ -46,7 +46,7 @@ def transformation(crs: str, to: str) -> Transformer:
     return Transformer.from_crs(crs, to, always_xy=True)
 
 
-def geojson(geometry: BaseGeometry) -> dict[str, Any]:
+def as_geojson(geometry: BaseGeometry) -> dict[str, Any]:
     """A GeoJSON geometry of lists, as JSON and its schemas have them."""
     parsed: dict[str, Any] = json.loads(shapely.to_geojson(geometry))
     return parsed

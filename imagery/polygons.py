@@ -17,7 +17,7 @@ from rasterio.features import rasterize, shapes
 from shapely.geometry import Polygon, shape
 from shapely.geometry.polygon import orient
 
-from imagery.ground import LONLAT, WGS84, geojson, transformation
+from imagery.ground import LONLAT, WGS84, as_geojson, transformation
 from imagery.tiles import PIXELS, GroundGrid, Window
 
 NOT_ANALYSED = 255
@@ -121,9 +121,9 @@ def to_pixels(polygon: Polygon, grid: GroundGrid) -> Polygon:
     return orient(shapely.transform(polygon, lambda cells: np.round(cells * grid.cell, 3)))
 
 
-def to_geojson(polygon: Polygon, grid: GroundGrid) -> dict[str, Any]:
+def geojson(polygon: Polygon, grid: GroundGrid) -> dict[str, Any]:
     """The GeoJSON geometry of a grid polygon: longitude and latitude, or pixels on a grid of pixels."""
-    return geojson(to_pixels(polygon, grid) if grid.crs == PIXELS else to_lonlat(polygon, grid))
+    return as_geojson(to_pixels(polygon, grid) if grid.crs == PIXELS else to_lonlat(polygon, grid))
 
 
 def area_m2(polygon: Polygon, grid: GroundGrid, gsd: float | None = None) -> float:

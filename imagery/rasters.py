@@ -16,7 +16,7 @@ from shapely.geometry.polygon import orient
 
 from imagery.clocks import parse_clock, solar_zone
 from imagery.errors import Refused
-from imagery.ground import LONLAT, apply, geojson, transformation
+from imagery.ground import LONLAT, apply, as_geojson, transformation
 from imagery.sniff import media_type
 from imagery.sources import IDENTITY, Source, dataset, nowhere, open_source, unreadable, void
 from imagery.tiles import PIXELS
@@ -114,7 +114,7 @@ def _footprint(source: Source, valid: NDArray[np.bool_]) -> Footprint:
     outline = 0.0 if whole else float(cell.max()) * (source.gsd or 0.0)
     turned = [orient(part) for part in shapely.get_parts(lonlat)]
     geometry = turned[0] if len(turned) == 1 else MultiPolygon(turned)
-    return Footprint(geojson(geometry), "georeference", round(math.hypot(DATUM_ERROR, outline), 2))
+    return Footprint(as_geojson(geometry), "georeference", round(math.hypot(DATUM_ERROR, outline), 2))
 
 
 def _without_specks(part: BaseGeometry, speck: float) -> Polygon:

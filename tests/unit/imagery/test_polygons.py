@@ -13,7 +13,7 @@ from pyproj import Geod, Transformer
 from rasterio.features import shapes
 from shapely.geometry import Polygon, box
 
-from imagery.polygons import Region, area_m2, merge, polygonise, to_geojson, to_lonlat, to_pixels
+from imagery.polygons import Region, area_m2, geojson, merge, polygonise, to_lonlat, to_pixels
 from imagery.tiles import PIXELS, GroundGrid, Window
 
 masks = hnp.arrays(
@@ -80,7 +80,7 @@ def test_to_lonlat_is_where_pyproj_says_and_turns_as_rfc_7946_wants() -> None:
     assert (min(east), max(east)) == pytest.approx((500_000, 500_005), abs=1e-3)
     assert (min(north), max(north)) == pytest.approx((3_399_997, 3_400_000), abs=1e-3)
     assert ring.exterior.is_ccw
-    assert json.loads(json.dumps(to_geojson(polygon, grid)))["type"] == "Polygon"
+    assert json.loads(json.dumps(geojson(polygon, grid)))["type"] == "Polygon"
 
 
 @pytest.mark.parametrize("crs", ["EPSG:4547", "EPSG:32650", "EPSG:3857"])
