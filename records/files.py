@@ -128,3 +128,17 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Let `data` appear at `path` whole or not at all, whatever is killed; on the disk when this returns.
+
+    For one writer at a time: a killed writer's leftover, `.<name>.part`, is overwritten by the next.
+    """
+    part = path.with_name(f".{path.name}.part")
+    with part.open("wb") as target:
+        target.write(data)
+        target.flush()
+        os.fsync(target.fileno())
+    part.replace(path)
+    sync_folder(path.parent)

@@ -102,15 +102,24 @@ def head(conn: Connection) -> Head:
     return Head(seq, digest)
 
 
+def hold(conn: Connection) -> None:
+    """Make this the one transaction that may append, until it ends.
+
+    One that appends after locking rows, while another locks those rows after appending, would wait for ever: whoever
+    does both holds first. On SQLite every writing transaction is the only one anyway.
+    """
+    if conn.dialect.name == "postgresql":
+        conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+
+
 def append(conn: Connection, stream: str, kind: str, body: dict[str, Any], actor: str) -> Entry:
     """Add a row within the caller's transaction: it stands if what it tells of stands.
 
-    One transaction appends at a time; on PostgreSQL others wait for its commit, so append late and commit soon.
+    One transaction appends at a time; others wait for its commit (see `hold`).
     """
     if not actor:
         raise ValueError(f"who did {kind!r} to {stream}? The history names an actor for everything")
-    if conn.dialect.name == "postgresql":
-        conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    hold(conn)
     last = head(conn)
     seq, at, content = last.seq + 1, now(conn), canonical(body)
     digest = chained(last.hash, seq, stream, kind, actor, moment_text(at), content)

@@ -13,7 +13,6 @@ def upgrade() -> None:
         sa.Column("id", sa.String(32), primary_key=True),
         sa.Column("class", sa.String(64), nullable=False),
         sa.Column("state", sa.String(16), nullable=False),
-        sa.Column("version", sa.Integer, nullable=False),
         sa.Column("score", sa.Float, nullable=False),
         sa.Column("area_m2", sa.Float, nullable=False),
         sa.Column("error_m", sa.Float, nullable=False),

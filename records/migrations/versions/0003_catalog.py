@@ -31,6 +31,15 @@ STATEMENTS = (
     "CREATE INDEX catalog_items_newest ON catalog_items (datetime_us DESC, collection, id)",
     "CREATE INDEX catalog_items_newest_of ON catalog_items (collection, datetime_us DESC, id)",
     "CREATE INDEX catalog_items_span ON catalog_items (end_us - start_us)",
+    # Which items hand out a file: an asset is served only where one of them may be seen.
+    """
+    CREATE TABLE catalog_files (
+      sha256 TEXT NOT NULL,
+      row INTEGER NOT NULL REFERENCES catalog_items (row) ON DELETE CASCADE,
+      PRIMARY KEY (sha256, row)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX catalog_files_of ON catalog_files (row)",
     "CREATE VIRTUAL TABLE catalog_boxes USING rtree (id, west, east, south, north)",
 )
 

@@ -15,21 +15,22 @@ from sqlalchemy import Engine, inspect, text
 from records.engine import migrate, open_engine, transaction
 from records.schema import metadata, moment_of, moment_text
 
-DECLARING = ("records.jobs", "records.outbox", "records.receipts", "records.history")
+DECLARING = ("records.jobs", "records.outbox", "records.receipts", "records.history", "tickets.tables")
 
 
 def test_declared_tables_equal_the_migrated_schema(engine: Engine) -> None:
     for module in DECLARING:
         importlib.import_module(module)
 
-    def ours(_object: object, name: str | None, kind: str, _reflected: bool, _compared: object) -> bool:
-        # The embedded catalogue's tables (R*Tree among them) are plain SQL; stac's own tests hold them.
+    def declared(name: str | None, kind: str, _parents: object) -> bool:
         return kind != "table" or name in metadata.tables
 
     with engine.connect() as conn:
-        context = MigrationContext.configure(conn, opts={"include_object": ours, "compare_type": True})
+        context = MigrationContext.configure(conn, opts={"include_name": declared, "compare_type": True})
         assert compare_metadata(context, metadata) == []
-        assert set(metadata.tables) <= set(inspect(conn).get_table_names())
+        others = set(inspect(conn).get_table_names()) - set(metadata.tables)
+    # The embedded catalogue's tables (R*Tree among them) are plain SQL, held by stac's own tests.
+    assert {name for name in others if not name.startswith("catalog_")} == {"alembic_version"}
 
 
 def test_migrating_again_changes_nothing(engine: Engine) -> None:
