@@ -191,7 +191,7 @@ def _nearby(conn: Connection, run: Sequence[Sighting]) -> list[Event]:
 
 
 def _propose(conn: Connection, sighting: Sighting, by: str) -> str:
-    event = hashlib.sha256(sighting.id.encode()).hexdigest()[:32]
+    event = hashlib.sha256(sighting.id.encode()).hexdigest()[:16]  # short enough to be typed
     values = _shown(sighting) | {"first_seen": sighting.seen, "last_seen": sighting.seen}
     conn.execute(insert(events).values(id=event, state=State.CANDIDATE, changed=now(conn), **values))
     conn.execute(insert(sightings).values(sighting_row(sighting, event)))
