@@ -1,11 +1,14 @@
 """Assets of items: files of the store, addressed by content."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 MULTIHASH_SHA256 = "1220"
 """Function code 0x12 and length 0x20, before the digest (file extension, `file:checksum`)."""
+
+_STORED = re.compile(r"/assets/([0-9a-f]{64})/[^/\\\x00-\x1f]{1,800}")
 
 COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 
@@ -36,3 +39,9 @@ def asset(stored: Stored, title: str, *roles: str, **fields: Any) -> dict[str, A
         "file:size": stored.size,
         **fields,
     }
+
+
+def stored_sha256(href: str) -> str | None:
+    """The SHA-256 that a stored href names, or None for any other address."""
+    found = _STORED.fullmatch(href)
+    return found[1] if found else None

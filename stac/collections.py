@@ -10,7 +10,7 @@ FLIGHTS, PHOTOS, ORTHOPHOTOS = "flights", "photos", "orthophotos"
 DETECTIONS, CHANGES, MODELS = "detections", "changes", "models"
 
 _METHODS = ["georeference", "pose", "position"]
-_SECURITY = ["public", "internal", "restricted"]
+_SECURITY = ["public", "internal", "sensitive"]
 _CLASSES = ["spoil_heap", "construction_material", "debris"]
 
 _ASSETS: dict[str, dict[str, Any]] = {

@@ -16,8 +16,8 @@ from stac.assets import COG, Stored, asset
 from stac.collections import FLIGHTS, ORTHOPHOTOS, PHOTOS, STAC_VERSION
 from stac.store import Item
 
-Security = Literal["public", "internal", "restricted"]
-SECURITY_ORDER: tuple[Security, ...] = ("public", "internal", "restricted")
+Security = Literal["public", "internal", "sensitive"]
+SECURITY_ORDER: tuple[Security, ...] = ("public", "internal", "sensitive")
 KEEP_YEARS = 3
 
 

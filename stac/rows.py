@@ -1,15 +1,20 @@
 """An item as the row that the embedded catalogue keeps, and back."""
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
 import shapely
 
 from stac import times
+from stac.assets import stored_sha256
 from stac.fragments import Value
 from stac.geometry import Box, box_of, geometry_of
 from stac.store import Item, ItemError
+
+MOST_NAME = 200
+_UNSAFE = re.compile(r"[/\\\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,8 @@ class ItemRow:
     geometry: bytes | None
     properties: str
     body: str
+    files: frozenset[str]
+    """SHA-256 of its assets in the store."""
 
     def columns(self) -> tuple[Value, ...]:
         head = (self.collection, self.id, self.datetime_us, self.start_us, self.end_us)
@@ -35,10 +42,12 @@ class ItemRow:
 def row_of(item: Item) -> ItemRow:
     """Raises `ItemError` naming the item and what is wrong with it."""
     name, collection, properties = item.get("id"), item.get("collection"), item.get("properties")
-    if item.get("type") != "Feature" or not isinstance(properties, dict):
-        raise ItemError(f"item {name!r}: not a GeoJSON Feature with properties")
+    if item.get("type") != "Feature" or not isinstance(properties, dict) or not isinstance(item.get("assets"), dict):
+        raise ItemError(f"item {name!r}: not a GeoJSON Feature with properties and assets")
     if not isinstance(name, str) or not name or not isinstance(collection, str):
         raise ItemError(f"item {name!r}: needs an id and a collection")
+    if len(name) > MOST_NAME or _UNSAFE.search(name):
+        raise ItemError(f"item {name!r}: an id has no slash or control character and at most {MOST_NAME} characters")
     try:
         start, middle, end = _instants(properties)
         geometry = None if item.get("geometry") is None else geometry_of(item["geometry"])
@@ -57,8 +66,9 @@ def row_of(item: Item) -> ItemRow:
             geometry=None if geometry is None else bytes(shapely.to_wkb(geometry)),
             properties=_dump(properties),
             body=_dump({key: value for key, value in item.items() if key != "properties"}),
+            files=frozenset(filter(None, (stored_sha256(asset.get("href", "")) for asset in item["assets"].values()))),
         )
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, AttributeError) as error:
         raise ItemError(f"item {name!r}: {error}") from error
 
 

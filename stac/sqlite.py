@@ -86,6 +86,19 @@ class SqliteCatalog:
             ).first()
         return None if found is None else item_from(*found)
 
+    def counts(self) -> dict[str, int]:
+        with self._engine.connect() as conn:
+            found = conn.exec_driver_sql(
+                "SELECT c.id, (SELECT count(*) FROM catalog_items i WHERE i.collection = c.id) "
+                "FROM catalog_collections c ORDER BY c.id"
+            )
+            return {row[0]: row[1] for row in found}
+
+    def items_of_file(self, sha256: str) -> Sequence[Item]:
+        with self._engine.connect() as conn:
+            rows = conn.exec_driver_sql("SELECT row FROM catalog_files WHERE sha256 = ? ORDER BY row", (sha256,))
+            return _read(conn, [row for (row,) in rows])
+
     def search(self, query: Query) -> Page:
         if not 1 <= query.limit <= MOST_PER_PAGE:
             raise QueryError("limit", f"a page holds 1 to {MOST_PER_PAGE} items, not {query.limit}")
@@ -130,6 +143,9 @@ def _put(conn: Connection, row: ItemRow) -> None:
                 "INSERT INTO catalog_boxes VALUES (?, ?, ?, ?, ?)", (2 * key + half, west, east, south, north)
             )
             conn.exec_driver_sql(_WIDEN, (west, south, east, north, row.collection))
+    conn.exec_driver_sql("DELETE FROM catalog_files WHERE row = ?", (key,))
+    for sha256 in row.files:
+        conn.exec_driver_sql("INSERT INTO catalog_files VALUES (?, ?)", (sha256, key))
     conn.exec_driver_sql(_LENGTHEN, (row.start_us, row.end_us, row.collection))
 
 

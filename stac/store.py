@@ -72,6 +72,14 @@ class CatalogStore(Protocol):
 
     def get_item(self, collection: str, item: str) -> Item | None: ...
 
+    def counts(self) -> dict[str, int]:
+        """How many items each collection holds."""
+        ...
+
+    def items_of_file(self, sha256: str) -> Sequence[Item]:
+        """The items that have an asset with this content."""
+        ...
+
     def search(self, query: Query) -> Page:
         """Raises `QueryError`."""
         ...

@@ -1,6 +1,5 @@
 """An opened home: the books, the files and the catalogue of one deployment, handed to whatever works with them."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -12,11 +11,10 @@ from imagery.errors import Refused
 from records.engine import migrate, open_engine
 from records.files import DirectoryStore
 from records.settings import Settings
+from stac.assets import stored_sha256
 from stac.collections import all_collections
 from stac.sqlite import SqliteCatalog
 from stac.store import CatalogStore
-
-_ASSET = re.compile(r"/assets/([0-9a-f]{64})/[^/\\\x00-\x1f]{1,255}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +54,12 @@ class Home:
 
     def asset_path(self, href: str) -> Path:
         """The file behind a stored href (`/assets/<sha256>/<name>`). Raises `Refused` (`not-in-store`)."""
-        found = _ASSET.fullmatch(href)
-        if found is None:
+        sha256 = stored_sha256(href)
+        if sha256 is None:
             raise Refused(
                 "not-in-store", f"{href} is not a file of this store.", "Its href starts with /assets/<sha256>/."
             )
-        return self.files.path(found[1])
+        return self.files.path(sha256)
 
     def close(self) -> None:
         self.engine.dispose()

@@ -187,8 +187,8 @@ def test_collections_are_valid_and_distinct(validate: Validate) -> None:
 
 
 def test_custody_is_always_said_and_results_are_as_secret_as_their_strictest_input(photo: Capture) -> None:
-    open_, closed = (photo_of(photo, custody=Custody("d", security)) for security in ("public", "restricted"))
-    assert strictest([open_, closed]) == "restricted"
+    open_, closed = (photo_of(photo, custody=Custody("d", security)) for security in ("public", "sensitive"))
+    assert strictest([open_, closed]) == "sensitive"
     assert strictest([]) == "internal"
     assert photo_of(photo)["properties"]["flyonce:retain_until"] == "2029-05-03"
     assert Custody("d", retain_until=date(2030, 1, 2)).properties(NOW)["flyonce:retain_until"] == "2030-01-02"

@@ -1,0 +1,88 @@
+"""The one way in which this service reads: everything it hands out has passed `sharing.policy.decide`."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, select
+from stac_fastapi.types.errors import NotFoundError
+
+from sharing.policy import Action, Principal, Right, decide
+from stac.store import Collection, Item, Page, Query
+from tickets import store, wire
+from tickets.codes import Codes
+from tickets.states import State
+from tickets.tables import events
+from workers.home import Home
+
+
+class Reader:
+    """What one principal may read of a home. What is there but not for this principal is answered as not there."""
+
+    def __init__(self, home: Home, codes: Codes, principal: Principal) -> None:
+        self._home = home
+        self._codes = codes
+        self._principal = principal
+
+    def search(self, query: Query) -> Page:
+        page = self._home.catalog.search(query)
+        return Page(tuple(self._seen(page.items)), page.next, page.matched, page.prev)
+
+    def collections(self) -> Sequence[Collection]:
+        """Collections say what kinds of things there are, and what ground they cover."""
+        return self._home.catalog.collections() if self._sees() else []
+
+    def collection(self, collection: str) -> Collection:
+        """Raises `NotFoundError`."""
+        found = self._home.catalog.get_collection(collection) if self._sees() else None
+        if found is None:
+            raise NotFoundError(f"There is no collection {collection}.")
+        return found
+
+    def item(self, collection: str, item_id: str) -> Item:
+        """Raises `NotFoundError`."""
+        found = self._home.catalog.get_item(collection, item_id)
+        if found is None or not self._sees(found):
+            raise NotFoundError(f"There is no item {item_id} in {collection}.")
+        return found
+
+    def file(self, href: str, sha256: str) -> tuple[Path, dict[str, Any]]:
+        """The file of a stored href and the asset that hands it out. Raises `NotFoundError`."""
+        for item in self._home.catalog.items_of_file(sha256):
+            if decide(self._principal, Action.READ, item).right is Right.PIXELS:
+                for asset in item["assets"].values():
+                    if asset["href"] == href and (path := self._home.asset_path(href)).is_file():
+                        return path, asset
+        raise NotFoundError("There is no such file.")
+
+    def events(self, states: Sequence[State], limit: int) -> list[dict[str, Any]]:
+        with self._home.engine.connect() as conn:
+            found = [wire.event_json(event, self._codes) for event in store.find(conn, states, limit=limit)]
+        return [event for event in found if self._sees(event)]
+
+    def event(self, name: str) -> dict[str, Any]:
+        """An event with its sightings and its history. Raises `NotFoundError`."""
+        with self._home.engine.connect() as conn:
+            event = store.get(conn, name)
+            if event is None or not self._sees(wire.event_json(event, self._codes)):
+                raise NotFoundError(f"There is no event {name[:40]}.")
+            return {
+                **wire.event_json(event, self._codes),
+                "sightings": [wire.sighting_json(sighting) for sighting in store.sightings_of(conn, event.id)],
+                "history": [wire.entry_json(entry) for entry in store.history_of(conn, event.id)],
+            }
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Items by collection and events by state."""
+        if not self._sees():
+            return {"items": {}, "events": {}}
+        with self._home.engine.connect() as conn:
+            by_state = select(events.c.state, func.count()).group_by(events.c.state).order_by(events.c.state)
+            found = {row[0]: row[1] for row in conn.execute(by_state)}
+        return {"items": self._home.catalog.counts(), "events": found}
+
+    def _sees(self, item: Item | None = None) -> bool:
+        return decide(self._principal, Action.SEARCH, item).allowed
+
+    def _seen(self, items: Iterable[Item]) -> Iterable[Item]:
+        return filter(self._sees, items)

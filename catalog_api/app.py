@@ -1,0 +1,59 @@
+"""The web service: `uvicorn --factory catalog_api.app:create_app`, or `flyonce serve`."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.responses import RedirectResponse
+from starlette.staticfiles import StaticFiles
+
+from catalog_api import docs
+from catalog_api.errors import add_handlers
+from catalog_api.guard import Guard
+from catalog_api.routes import assets, events, health, jobs, stats
+from catalog_api.stac_app import DESCRIPTION, TITLE, add_stac
+from records.settings import Settings
+from tickets.codes import load_codes
+from workers.home import Home
+
+CONSOLE = Path(__file__).parent / "console" / "static"
+
+
+def create_app(settings: Settings | None = None, home: Home | None = None) -> FastAPI:
+    """The application over the home that `settings` name (from the environment where there are none), or over a home
+    that is open already and stays open."""
+    settings = settings or (home.settings if home else Settings())
+    opened = home or Home.open(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        if home is None:
+            opened.close()
+
+    app = FastAPI(
+        title=TITLE,
+        version=version("flyonce"),
+        description=DESCRIPTION,
+        openapi_url="/openapi.json",
+        docs_url=None,  # FastAPI's page loads its scripts from elsewhere; `docs` needs nothing but us
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.home = opened
+    app.state.codes = load_codes(settings.codes)
+    add_stac(app, version("flyonce"))
+    for routes in (health, assets, events, jobs, stats, docs):
+        app.include_router(routes.router)
+    app.add_api_route("/", _to_console, include_in_schema=False)
+    app.mount("/console", StaticFiles(directory=CONSOLE, html=True), name="console")
+    add_handlers(app)
+    key = settings.api_key
+    app.add_middleware(Guard, key=None if key is None else key.get_secret_value())
+    return app
+
+
+def _to_console() -> RedirectResponse:
+    return RedirectResponse("/console/")

@@ -1,0 +1,90 @@
+"""One table from what can go wrong to what HTTP says: problem+json (RFC 9457), with STAC's `code` and `description`."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError, ResponseValidationError
+from stac_fastapi.types.errors import InvalidQueryParameter, NotFoundError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from imagery.errors import Refused
+from stac.store import QueryError
+
+log = logging.getLogger(__name__)
+
+
+class ProblemResponse(JSONResponse):
+    media_type = "application/problem+json"
+
+
+def problem(status: int, detail: str, *, code: str, headers: dict[str, str] | None = None, **more: Any) -> Response:
+    """`code` is a stable word for programs, `detail` a sentence for people; `more` names the field at fault."""
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "description": detail,
+        **more,
+    }
+    return ProblemResponse(body, status, headers)
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Answer every failure of the app with a problem. Call after stac-fastapi has added its own handlers."""
+    app.add_exception_handler(QueryError, _query_error)
+    app.add_exception_handler(NotFoundError, _not_found)
+    app.add_exception_handler(InvalidQueryParameter, _invalid)
+    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(ResponseValidationError, _unexpected)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def _query_error(_: Request, error: Exception) -> Response:
+    field = error.field if isinstance(error, QueryError) else ""
+    return problem(400, f"{field}: {error}", code="InvalidQuery", field=field)
+
+
+def _not_found(_: Request, error: Exception) -> Response:
+    return problem(404, str(error), code="NotFound")
+
+
+def _invalid(_: Request, error: Exception) -> Response:
+    return problem(400, str(error), code="InvalidQuery")
+
+
+def _refused(_: Request, error: Exception) -> Response:
+    code = error.reason if isinstance(error, Refused) else "refused"
+    return problem(404 if code == "not-in-store" else 400, str(error), code=code)
+
+
+def _http(_: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    detail = str(error.detail) if isinstance(error, HTTPException) else ""
+    if detail == "Not Found":
+        detail = "There is nothing at this address."
+    # stac-fastapi's own complaints name their parameter in words only.
+    named = {"field": field} if (field := next((f for f in ("bbox", "datetime") if f in detail.lower()), None)) else {}
+    headers = dict(error.headers) if isinstance(error, HTTPException) and error.headers else None
+    return problem(status, detail, code=HTTPStatus(status).phrase.replace(" ", ""), headers=headers, **named)
+
+
+def _validation(_: Request, error: Exception) -> Response:
+    """STAC wants 400 where FastAPI says 422. Only places and messages are repeated, never the input."""
+    found = error.errors() if isinstance(error, RequestValidationError) else []
+    faults = [{"field": ".".join(map(str, fault["loc"][1:])) or "body", "message": fault["msg"]} for fault in found]
+    first = faults[0] if faults else {"field": "body", "message": "not what this address takes"}
+    detail = f"{first['field']}: {first['message']}"
+    return problem(400, detail, code="InvalidQuery", field=first["field"], errors=faults[:20])
+
+
+def _unexpected(request: Request, error: Exception) -> Response:
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return problem(500, "The server failed; its log says why.", code="InternalServerError")

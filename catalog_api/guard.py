@@ -1,0 +1,126 @@
+"""What stands before every request: the key, the host it was meant for, and the headers of every answer."""
+
+import base64
+import hmac
+import ipaddress
+from collections.abc import Iterable
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from catalog_api.errors import problem
+from imagery.errors import Refused
+from records.settings import Settings
+from sharing.policy import ANONYMOUS, KEY_HOLDER, LOCAL_OPERATOR, Principal
+
+OPEN = ("/healthz", "/schemas/")
+"""Paths that need no key: they say nothing about what is kept here."""
+
+
+LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
+
+HEADERS = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    # MapLibre runs its worker from a blob and draws images from blobs; everything else comes from here alone.
+    "content-security-policy": "default-src 'self'; img-src 'self' data: blob:; worker-src 'self' blob:; "
+    "object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+}
+
+
+def check_address(host: str, settings: Settings) -> None:
+    """Raises `Refused` (`open-to-all`) where `host` would be reachable by others and no key is asked of them."""
+    if settings.api_key is None and not is_loopback(host):
+        raise Refused(
+            "open-to-all",
+            f"Serving on {host} without a key would open everything to whoever reaches it.",
+            "Set FLYONCE_API_KEY to a long random text, or serve on 127.0.0.1. "
+            "请设置 FLYONCE_API_KEY（一长串随机字符），或只在 127.0.0.1 上提供服务。",
+        )
+
+
+def is_loopback(host: str) -> bool:
+    if host in LOOPBACK:
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Guard:
+    """ASGI middleware. With a key it is asked of every request, as a bearer token or as a browser's password; without
+    one only this machine is answered, under its own names (a page elsewhere cannot borrow the browser by DNS)."""
+
+    def __init__(self, app: ASGIApp, key: str | None) -> None:
+        self.app = app
+        self._key = None if key is None else key.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        if self._key is None:
+            if not _from_here(scope, headers):
+                detail = "Without FLYONCE_API_KEY only this machine is answered, at localhost or 127.0.0.1."
+                await problem(403, detail, code="NotThisMachine")(scope, receive, _with_headers(send))
+                return
+            principal = LOCAL_OPERATOR
+        elif any(hmac.compare_digest(given, self._key) for given in _keys_in(headers)):
+            principal = KEY_HOLDER
+        elif scope["path"].startswith(OPEN):
+            principal = ANONYMOUS
+        else:
+            challenge = {"www-authenticate": 'Bearer realm="flyonce", Basic realm="flyonce", charset="UTF-8"'}
+            detail = "The API key is missing or wrong: send `Authorization: Bearer KEY`."
+            await problem(401, detail, code="Unauthorized", headers=challenge)(scope, receive, _with_headers(send))
+            return
+        scope.setdefault("state", {})["principal"] = principal
+        await self.app(scope, receive, _with_headers(send))
+
+
+def principal_of(scope: Scope) -> Principal:
+    """Who asks, as the guard found."""
+    principal: Principal = scope["state"]["principal"]
+    return principal
+
+
+def _keys_in(headers: Headers) -> Iterable[bytes]:
+    """What could be the key: a bearer token, X-API-Key, or the password of Basic, whatever the user's name."""
+    scheme, _, value = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        yield value.strip().encode()
+    elif scheme.lower() == "basic":
+        try:
+            yield base64.b64decode(value.strip(), validate=True).partition(b":")[2]
+        except ValueError:
+            return
+    if "x-api-key" in headers:
+        yield headers["x-api-key"].encode()
+
+
+def _from_here(scope: Scope, headers: Headers) -> bool:
+    name = headers.get("host", "")
+    host = name[1 : name.find("]")] if name.startswith("[") else name.partition(":")[0]
+    client = scope.get("client")
+    return host.lower() in LOOPBACK and (client is None or not _is_other_machine(client[0]))
+
+
+def _is_other_machine(address: str) -> bool:
+    try:
+        return not ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False  # a socket file, or a test client
+
+
+def _with_headers(send: Send) -> Send:
+    async def add(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)
+        await send(message)
+
+    return add

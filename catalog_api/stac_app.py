@@ -1,0 +1,93 @@
+"""The STAC API at `/stac`: which parts of the specification it has, put on the application."""
+
+from typing import cast
+
+from fastapi import APIRouter, FastAPI
+from pydantic import BaseModel
+from pydantic_settings import SettingsConfigDict
+from stac_fastapi.api.app import StacApi
+from stac_fastapi.api.models import (
+    ItemCollectionUri,
+    create_get_request_model,
+    create_post_request_model,
+    create_request_model,
+)
+from stac_fastapi.extensions.fields import FieldsConformanceClasses, FieldsExtension
+from stac_fastapi.extensions.filter import FilterConformanceClasses, FilterExtension
+from stac_fastapi.extensions.pagination import TokenPaginationExtension
+from stac_fastapi.extensions.sort import SortExtension
+from stac_fastapi.extensions.sort.sort import SortConformanceClasses
+from stac_fastapi.types.config import ApiSettings
+from stac_fastapi.types.search import APIRequest
+
+from catalog_api.queryables import Queryables
+from catalog_api.reading import reader_of
+from catalog_api.stac_client import CatalogClient
+from catalog_api.stac_query import FilterPost
+from stac import cql2
+from stac.collections import STAC_VERSION
+
+PREFIX = "/stac"
+TITLE = "flyonce"
+DESCRIPTION = "一次飞行，多方共享 Fly once, share with everyone: drone captures, change and debris, open to search."
+
+
+class _Filter(FilterExtension):
+    POST: type[BaseModel] = FilterPost
+
+
+class _ApiSettings(ApiSettings):
+    """Without the `.env` file that stac-fastapi would read from wherever the process was started."""
+
+    model_config = SettingsConfigDict(env_file=None, extra="ignore")
+
+
+def add_stac(app: FastAPI, version: str) -> None:
+    """Add core, features, item search, filter, sort, fields and paging under `/stac`."""
+    extensions = [
+        _Filter(
+            client=Queryables(),
+            conformance_classes=[
+                FilterConformanceClasses.FILTER,
+                FilterConformanceClasses.SEARCH,
+                FilterConformanceClasses.ITEMS,
+                *cql2.CONFORMANCE,
+            ],
+        ),
+        SortExtension(
+            client=None,
+            conformance_classes=[SortConformanceClasses.ITEM_SEARCH_SORT, SortConformanceClasses.FEATURES_SORT],
+        ),
+        FieldsExtension(conformance_classes=[FieldsConformanceClasses.SEARCH, FieldsConformanceClasses.ITEMS]),
+        TokenPaginationExtension(),
+    ]
+    # Every field is given, so that no stray variable of the environment (TITLE, ROOT_PATH) or .env file has a say.
+    settings = _ApiSettings(
+        stac_fastapi_title=TITLE,
+        stac_fastapi_description=DESCRIPTION,
+        stac_fastapi_version=version,
+        stac_fastapi_landing_id=TITLE,
+        enable_response_models=False,
+        enable_direct_response=False,
+        openapi_url=app.openapi_url or "/openapi.json",
+        docs_url="/docs",
+        root_path="",
+    )
+    StacApi(
+        settings=settings,
+        client=CatalogClient(
+            reader=reader_of, landing_page_id=TITLE, title=TITLE, description=DESCRIPTION, stac_version=STAC_VERSION
+        ),
+        extensions=extensions,
+        stac_version=STAC_VERSION,
+        app=app,
+        router=APIRouter(prefix=PREFIX, tags=["STAC"]),
+        search_get_request_model=create_get_request_model(extensions),
+        search_post_request_model=create_post_request_model(extensions),
+        items_get_request_model=cast(
+            type[APIRequest],
+            create_request_model("ItemCollectionRequest", ItemCollectionUri, extensions, request_type="GET"),
+        ),
+        middlewares=[],
+        route_dependencies=[],
+    )

@@ -1,0 +1,78 @@
+"""The links of STAC responses, each with a title."""
+
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from starlette.requests import Request
+
+from stac.hrefs import absolute
+from stac.store import Collection, Item, Page
+
+_JSON, _GEOJSON, _SCHEMA = "application/json", "application/geo+json", "application/schema+json"
+_QUERYABLES = "http://www.opengis.net/def/rel/ogc/1.0/queryables"
+_OURS = frozenset(("self", "root", "parent", "collection", "items"))
+ROOT_TITLE = "flyonce"
+
+
+def root_of(request: Request) -> str:
+    """Where this service is reached, without a slash at the end."""
+    return str(request.base_url).rstrip("/")
+
+
+def link(rel: str, href: str, title: str, media_type: str = _JSON, **more: Any) -> dict[str, Any]:
+    return {"rel": rel, "href": href, "type": media_type, "title": title, **more}
+
+
+def title_of(collection: Collection) -> str:
+    return str(collection.get("title", collection["id"]))
+
+
+def with_item_links(item: Item, root: str) -> Item:
+    """The item as it is served: addresses absolute, its own place among them."""
+    out = absolute(item, root)
+    collection = f"{root}/stac/collections/{quote(item['collection'], safe='')}"
+    out["links"] = [
+        link("self", f"{collection}/items/{quote(item['id'], safe='')}", item["id"], _GEOJSON),
+        link("root", f"{root}/stac/", ROOT_TITLE),
+        link("parent", collection, item["collection"]),
+        link("collection", collection, item["collection"]),
+        *(one for one in out["links"] if one["rel"] not in _OURS),
+    ]
+    return out
+
+
+def with_collection_links(collection: Collection, root: str) -> Collection:
+    out = absolute(collection, root)
+    here, title = f"{root}/stac/collections/{quote(collection['id'], safe='')}", title_of(collection)
+    out["links"] = [
+        link("self", here, title),
+        link("root", f"{root}/stac/", ROOT_TITLE),
+        link("parent", f"{root}/stac/", ROOT_TITLE),
+        link("items", f"{here}/items", f"{title}: items", _GEOJSON),
+        link(_QUERYABLES, f"{here}/queryables", f"{title}: queryables", _SCHEMA),
+        *(one for one in out.get("links", []) if one["rel"] not in _OURS),
+    ]
+    return out
+
+
+def page_links(request: Request, page: Page, body: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """Links of a page: this one, its neighbours, and the way up. `body` is the JSON of a POST."""
+    root = root_of(request)
+    here = f"{root}{request.url.path.removeprefix(request.scope.get('root_path', ''))}"
+    links = [link("root", f"{root}/stac/", ROOT_TITLE)]
+    if here.endswith("/items"):
+        links.append(link("collection", here.removesuffix("/items"), "Collection"))
+    if body is None:
+        own = f"?{request.url.query}" if request.url.query else ""
+        links.append(link("self", here + own, "This page", _GEOJSON))
+    else:
+        links.append(link("self", here, "This search", _GEOJSON, method="POST", body=body))
+    for rel, token, title in (("next", page.next, "Next page"), ("prev", page.prev, "Previous page")):
+        if token is None:
+            continue
+        if body is None:
+            asked = [(k, v) for k, v in request.query_params.multi_items() if k != "token"]
+            links.append(link(rel, f"{here}?{urlencode([*asked, ('token', token)])}", title, _GEOJSON, method="GET"))
+        else:
+            links.append(link(rel, here, title, _GEOJSON, method="POST", body={**body, "token": token}))
+    return links
