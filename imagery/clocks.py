@@ -52,9 +52,9 @@ def parse_clock(text: str | None) -> datetime | None:
     if found is None:
         return None
     year, month, day, hour, minute, second = (int(part) for part in found.groups()[:6])
-    fraction = float(found[7] or 0)
+    micro = int((found[7] or ".")[1:].ljust(6, "0")[:6])
     try:
-        return datetime(year, month, day, hour, minute, second, int(fraction * 1e6), tzinfo=_offset(found[8]))
+        return datetime(year, month, day, hour, minute, second, micro, tzinfo=_offset(found[8]))
     except ValueError:
         return None
 
