@@ -97,7 +97,7 @@ def _season(canvas: Canvas, band: slice, day: Day) -> Floats:
     patchy = np.clip(day.dry + 0.2 * canvas.fields[1][band] + 0.15 * canvas.fields[2][band], 0, 1)
     turned = canvas.plants[band] * patchy
     damp = 1 - canvas.soil[band] * np.clip(0.38 * day.wet * (1 + 0.35 * canvas.fields[1][band]), 0, 0.5)
-    straw = 1 + turned[..., None] * np.array([0.75, 0.32, 0.28], dtype=np.float32)
+    straw = 1 + turned[..., None] * np.array([0.58, 0.26, 0.2], dtype=np.float32)
     seasonal: Floats = albedo * straw * damp[..., None]
     return seasonal
 

@@ -28,12 +28,13 @@ LOOKS: dict[Ground, Look] = {
     "asphalt": Look((96, 96, 98), (122, 120, 118), (0.4, 0.45, 0.2, 0.1, 0.1, 0.1), 0.08, 0.003),
     "concrete": Look((164, 160, 150), (186, 182, 172), (0.4, 0.5, 0.4, 0.2, 0.15, 0.1), 0.05, 0.002),
     "pavers": Look((160, 146, 136), (140, 130, 124), (0.3, 0.3, 0.3, 0.3, 0.3, 0.1), 0.07, 0.004),
-    "grass": Look((88, 104, 56), (138, 138, 82), (0.5, 0.5, 0.5, 0.5, 0.4, 0.3), 0.20, 0.045, 1.0, 0.0),
-    "lawn": Look((84, 108, 54), (112, 124, 70), (0.5, 0.5, 0.4, 0.3, 0.3, 0.3), 0.16, 0.03, 1.0, 0.0),
+    "grass": Look((90, 104, 62), (124, 128, 84), (0.5, 0.5, 0.5, 0.5, 0.4, 0.3), 0.20, 0.045, 1.0, 0.0),
+    "lawn": Look((84, 104, 60), (108, 120, 74), (0.5, 0.5, 0.4, 0.3, 0.3, 0.3), 0.16, 0.03, 1.0, 0.0),
     "soil": Look((152, 132, 108), (130, 112, 92), (0.5, 0.6, 0.5, 0.4, 0.3, 0.2), 0.10, 0.018, 0.0, 1.0),
     "stripped": Look((158, 138, 114), (136, 118, 98), (0.5, 0.6, 0.6, 0.4, 0.3, 0.2), 0.09, 0.02, 0.0, 1.0),
     "weeds": Look((152, 136, 110), (100, 110, 70), (0.4, 0.7, 0.7, 0.6, 0.5, 0.3), 0.14, 0.035, 0.55, 0.45),
     "gravel": Look((168, 162, 150), (146, 138, 126), (0.3, 0.4, 0.4, 0.3, 0.5, 0.6), 0.16, 0.02, 0.0, 0.35),
+    "net": Look((66, 104, 70), (92, 122, 88), (0.2, 0.3, 0.5, 0.6, 0.4, 0.2), 0.10, 0.09),
     "yard": Look((158, 154, 146), (138, 134, 128), (0.5, 0.6, 0.5, 0.3, 0.15, 0.1), 0.05, 0.002),
 }
 
@@ -132,6 +133,8 @@ def _zone(canvas: Canvas, zone: Zone, soil: Colour) -> None:
             alpha *= (np.abs(far_u) < zone.within.length / 2) & (np.abs(far_v) < zone.within.width / 2)
         share = smooth(0.5 + 0.55 * _sum(fields, look.mix))
         fine = 1 + look.speckle * (0.35 * fields[3] + 0.5 * fields[4] + 0.6 * fields[5])
+        if look.soil:  # pebbles
+            fine += 0.3 * (fields[5] + 0.25 * fields[2] > 2.15)
         if zone.ground == "pavers":
             fine *= 1 - 0.12 * ((np.mod(u, 0.6) < 0.04) | (np.mod(v, 0.3) < 0.03))
             fine *= 1 + 0.05 * np.sign(np.sin(u * (math.pi / 0.6)) * np.sin(v * (math.pi / 0.3)))
@@ -243,7 +246,7 @@ def _pattern(canvas: Canvas, part: Part, patch: Patch, u: Floats, v: Floats) -> 
     if part.pattern == "bricks":
         fine *= 1 - sharp * 0.3 * ((np.mod(u, period) < 0.045) | (np.mod(v, period / 2) < 0.03))
     elif part.pattern == "corrugated":
-        fine *= 1 + sharp * 0.09 * np.sin(u * (2 * math.pi / period)) + 0.04 * fields[0]
+        fine *= 1 + sharp * 0.09 * np.sin(u * (2 * math.pi / period)) + 0.02 * fields[0]
     elif part.pattern == "tiles":
         fine *= (
             1 + sharp * (0.08 * np.sin(u * (2 * math.pi / period)) - 0.12 * (np.mod(v, 0.36) < 0.06)) + 0.05 * fields[0]
@@ -256,7 +259,7 @@ def _pattern(canvas: Canvas, part: Part, patch: Patch, u: Floats, v: Floats) -> 
     elif part.pattern == "panels":
         fine *= 1 + 0.5 * (np.mod(u, period) < 0.03) * sharp
     elif part.pattern == "stains":
-        fine *= 1 + 0.06 * fields[0] + 0.05 * fields[1] + 0.04 * canvas.fields[1][patch.cut]
+        fine *= 1 + 0.035 * fields[0] + 0.03 * fields[1] + 0.035 * canvas.fields[1][patch.cut]
     return np.asarray(np.clip(fine, 0.3, 1.8), dtype=np.float32)
 
 
@@ -280,7 +283,7 @@ def _heap(canvas: Canvas, scene: Scene, thing: Thing) -> None:
     for patch in canvas.around(thing.polygon, 0.3):
         relief, edge = _relief(thing.lobes, patch)
         fields = [field[patch.cut] for field in canvas.fields]
-        lumps = 0.8 * fields[3] + 0.6 * fields[4] + 0.45 * fields[5]
+        lumps = 0.9 * fields[3] + 0.4 * fields[4] + 0.14 * fields[5]
         alpha = smooth(edge / 0.14 + 0.5 + 0.35 * fields[4] + 0.25 * fields[5])
         share = smooth(0.5 + 0.5 * (0.5 * fields[2] + 0.6 * fields[3] + 0.4 * fields[4]))
         fine = 1 + 0.09 * fields[4] + 0.09 * fields[5]

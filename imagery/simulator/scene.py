@@ -8,7 +8,17 @@ import shapely
 from shapely.geometry import Point, Polygon, box
 
 from imagery.simulator.buildings import change_roof, make_building
-from imagery.simulator.things import DEBRIS, MATERIALS, SPOILS, make_car, make_debris, make_heap, make_material, put
+from imagery.simulator.things import (
+    DEBRIS,
+    MATERIALS,
+    SPOILS,
+    make_car,
+    make_debris,
+    make_heap,
+    make_lorry,
+    make_material,
+    put,
+)
 from imagery.simulator.values import Building, Colour, Ground, Part, Rect, Scene, Thing, Track, Tree, Zone, stream
 
 MARGIN = 24.0
@@ -41,7 +51,7 @@ class _Land:
     """Where things may be dumped, by name of the place."""
 
     def free(self, shape: Polygon, gap: float) -> bool:
-        return not self.taken or float(shapely.distance(np.array(self.taken), shape).min()) > gap
+        return not self.taken or not bool(shapely.dwithin(np.array(self.taken), shape, gap).any())
 
     def shown(self, shape: Polygon, inset: float = INSET) -> bool:
         return bool(box(inset, inset, self.width - inset, self.height - inset).contains(shape))
@@ -178,7 +188,13 @@ def _site(land: _Land, plot: Rect, seen: Rect, corner: tuple[int, int]) -> None:
         ]
         land.buildings.append(Building(slab, 0.4, (body, *bars), (body, *bars)))
         land.taken.append(slab.polygon)
-    for _ in range(6):
+    if rng.random() < 0.6:  # green net against dust, over loose soil
+        cover = seen.part(
+            rng.uniform(-0.3, 0.3) * seen.length, rng.uniform(-0.3, 0.3) * seen.width,
+            rng.uniform(6, 14), rng.uniform(4, 8), float(rng.normal(0, 0.2)),
+        )  # fmt: skip
+        land.zones.append(Zone(cover, "net", 0.4))
+    for _ in range(9):
         x, y = seen.at(rng.uniform(-0.6, 0.6) * seen.length, rng.uniform(-0.6, 0.6) * seen.width)
         radius, gauge = rng.uniform(14, 60), rng.uniform(1.6, 2.3)
         land.tracks.append(Track(x, y, float(radius), float(gauge), float(rng.uniform(0.3, 0.9)), plot))
@@ -225,6 +241,7 @@ def _houses(land: _Land, plot: Rect, seen: Rect, corner: tuple[int, int]) -> Non
     """Rows of buildings in a paved yard with grass and a car park."""
     rng = stream(land.seed, "houses", *map(str, corner))
     land.zones.append(Zone(plot, "yard"))
+    inner = plot.polygon.buffer(-1.0)
     v = -seen.width / 2 + rng.uniform(2, 4)
     while v < seen.width / 2 - 5:
         depth = rng.uniform(8, 12.5)
@@ -235,16 +252,21 @@ def _houses(land: _Land, plot: Rect, seen: Rect, corner: tuple[int, int]) -> Non
                 plan = seen.part(
                     u + front / 2, v + depth / 2, front, depth * rng.uniform(0.85, 1), float(rng.normal(0, 0.012))
                 )
-                land.buildings.append(make_building(rng, plan))
-                land.taken.append(plan.polygon)
+                if inner.contains(plan.polygon):
+                    land.buildings.append(make_building(rng, plan))
+                    land.taken.append(plan.polygon)
             else:
-                land.zones.append(Zone(seen.part(u + front / 2, v + depth / 2, front, depth), "lawn", 0.6))
+                garden = seen.part(u + front / 2, v + depth / 2, front, depth)
+                land.zones.append(Zone(garden, "lawn", 0.6, within=plot))
             u += front + rng.uniform(1.5, 4.5)
         lane = rng.uniform(4.5, 8.5)
-        if rng.random() < 0.7:
-            land.zones.append(Zone(seen.part(0, v + depth + lane - 1.2, seen.length, 1.6), "lawn", 0.35))
-        land.spots.setdefault("yard", seen.part(0, v + depth + lane / 2, seen.length, lane))
-        land.spots[f"lane {corner} {len(land.spots)}"] = seen.part(0, v + depth + 1.4, seen.length, 2.2)
+        green = rng.random() < 0.7
+        if v + depth + lane < seen.width / 2:
+            if green:
+                hedge = seen.part(0, v + depth + lane - 1.2, seen.length, 1.6)
+                land.zones.append(Zone(hedge, "lawn", 0.35, within=plot))
+            land.spots.setdefault("yard", seen.part(0, v + depth + lane / 2, seen.length, lane))
+            land.spots[f"lane {corner} {len(land.spots)}"] = seen.part(0, v + depth + 1.4, seen.length - 3, 2.2)
         v += depth + lane
     _grow(land, rng, seen, int(rng.integers(8, 15)), 0.6)
 
@@ -260,7 +282,7 @@ def _park(land: _Land, plot: Rect, seen: Rect, corner: tuple[int, int]) -> None:
         )  # fmt: skip
         land.zones.append(Zone(patch, ("soil", "grass")[rng.integers(2)], 2.0))
     for turn in (0.35, -0.5):
-        path = seen.part(rng.normal(0, 4), rng.normal(0, 4), plot.length, 1.9, turn)
+        path = seen.part(rng.normal(0, 4), rng.normal(0, 4), 2.5 * plot.length, 1.9, turn)
         land.zones.append(Zone(path, "pavers", 0.05, within=plot))
     _grow(land, rng, seen, int(rng.integers(22, 34)), 0.8)
     land.spots["park"] = seen
@@ -376,6 +398,7 @@ def _roof(land: _Land, rng: np.random.Generator) -> None:
 def _cars(land: _Land) -> None:
     """Parked and driving cars; each slot is filled anew on the second date."""
     rng = stream(land.seed, "cars")
+    _lorries(land)
     rows = [(spot, 5.6, 0.6) for name, spot in land.spots.items() if name.startswith("lane")]
     kerb = land.spots["road"]
     rows += [(kerb.part(0, sign * kerb.width / 2, kerb.length, 2), 6.4, 0.36) for sign in (-1, 1)]
@@ -392,6 +415,17 @@ def _cars(land: _Land) -> None:
             for car in slot:
                 if land.free(car.polygon, 0.25):
                     land.cars.append(car)
+
+
+def _lorries(land: _Land) -> None:
+    """A lorry on the site, here today and gone tomorrow."""
+    rng = stream(land.seed, "lorries")
+    for before, after in ((True, False), (False, True)):
+        if rng.random() < 0.45:
+            lorry = replace(make_lorry(rng, len(land.cars)), before=before, after=after)
+            placed = _try(land, rng, lorry, {"site": 1.0})
+            if placed is not None:
+                land.cars.append(placed)
 
 
 def _car(land: _Land, rng: np.random.Generator, row: Rect, u: float) -> Thing:

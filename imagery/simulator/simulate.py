@@ -94,10 +94,7 @@ def draw(seed: int, gsd: float = GSD, size_m: tuple[float, float] = SIZE) -> Dra
     Raises ValueError where a size is too small for a crossing with its parcels or the GSD is not a drone's.
     """
     width, height = size_m
-    if min(size_m) < 30 or max(size_m) > 400:
-        raise ValueError(f"a block of {width} x {height} m cannot be drawn: each side must be 30 to 400 m")
-    if not 0.01 <= gsd <= 1:
-        raise ValueError(f"a GSD of {gsd} m cannot be drawn: it must be 0.01 to 1 m")
+    _check(size_m, gsd)
     scene = lay_out(seed, width, height)
     cols, rows = round(width / gsd), round(height / gsd)
     pad = math.ceil(EDGE / gsd) + 8
@@ -115,6 +112,13 @@ def draw(seed: int, gsd: float = GSD, size_m: tuple[float, float] = SIZE) -> Dra
         tuple(thing for thing in seen if thing.before), tuple(thing for thing in seen if thing.after),
         truth_of(scene), registration, days,
     )  # fmt: skip
+
+
+def _check(size_m: tuple[float, float], gsd: float) -> None:
+    if min(size_m) < 30 or max(size_m) > 400:
+        raise ValueError(f"a block of {size_m[0]} x {size_m[1]} m cannot be drawn: each side must be 30 to 400 m")
+    if not 0.01 <= gsd <= 1:
+        raise ValueError(f"a GSD of {gsd} m cannot be drawn: it must be 0.01 to 1 m")
 
 
 def render(scene: Scene, view: View, days: tuple[Day, Day]) -> tuple[Picture, Picture]:
@@ -144,7 +148,9 @@ class Simulation:
     """Features in `truth` that changed."""
 
 
-def simulate(out: Path, seed: int, on_progress: Progress | None = None) -> Simulation:
+def simulate(
+    out: Path, seed: int, on_progress: Progress | None = None, size_m: tuple[float, float] = SIZE
+) -> Simulation:
     """Write two simulated flights over one block into `out`.
 
     `before/` and `after/` each hold `orthophoto.tif` (EPSG:4547, 0.03 m, the second with a registration error of up to
@@ -154,7 +160,8 @@ def simulate(out: Path, seed: int, on_progress: Progress | None = None) -> Simul
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise Refused("not-empty", f"{out} is not an empty folder.", "Name a new folder: nothing is overwritten.")
-    width, height = SIZE
+    width, height = size_m
+    _check(size_m, GSD)
     scene, days, origin = lay_out(seed, width, height), two_days(seed), place(seed)
     registration = misregister(seed, width, height, GSD)
     flights = fly(seed, "before", width, height, days[0]), fly(seed, "after", width, height, days[1])
@@ -165,7 +172,7 @@ def simulate(out: Path, seed: int, on_progress: Progress | None = None) -> Simul
             on_progress(what, next(done), steps)
 
     reach = np.concatenate([pose.corners() for flight in flights for pose in flight])
-    pad = math.ceil(max(-reach.min(), *(reach.max(axis=0) - SIZE), EDGE) / GSD) + 8
+    pad = math.ceil(max(-reach.min(), *(reach.max(axis=0) - size_m), EDGE) / GSD) + 8
     cols, rows = round(width / GSD), round(height / GSD)
     view = View(-pad * GSD, -pad * GSD, GSD, rows + 2 * pad, cols + 2 * pad)
     worlds = render(scene, view, days)

@@ -64,9 +64,13 @@ def _one(shape: BaseGeometry) -> Polygon:
 
 
 def _outline(parts: list[Part], gap: float) -> Polygon:
-    """One outline around parts that stand less than two `gap`s apart."""
-    joined = unary_union([part.plan.polygon.buffer(gap) for part in parts]).buffer(-gap * 0.9)
-    return _one(joined if isinstance(joined, Polygon) else unary_union(joined).convex_hull)
+    """One outline around all parts, joining those less than two `gap`s apart; the gap grows until all are joined."""
+    plans = [part.plan.polygon for part in parts]
+    while True:
+        joined: BaseGeometry = unary_union([plan.buffer(gap) for plan in plans]).buffer(-gap * 0.9)
+        if isinstance(joined, Polygon):
+            return _one(joined)
+        gap *= 1.25
 
 
 def _pipes(rng: np.random.Generator) -> list[Part]:
@@ -129,8 +133,8 @@ def _steel(rng: np.random.Generator) -> list[Part]:
 def _precast(rng: np.random.Generator) -> list[Part]:
     parts = []
     for number in range(int(rng.integers(3, 8))):
-        side = rng.uniform(0.9, 1.7)
-        u, v = (number % 3 - 1) * 2.0 + rng.normal(0, 0.25), (number // 3 - 0.5) * 2.0 + rng.normal(0, 0.25)
+        side = rng.uniform(0.9, 1.6)
+        u, v = (number % 3 - 1) * 1.85 + rng.normal(0, 0.15), (number // 3 - 0.5) * 1.85 + rng.normal(0, 0.15)
         form: Form = "ring" if rng.random() < 0.55 else "box"
         plan = Rect(u, v, side, side, float(rng.uniform(0, math.pi)))
         parts.append(Part(plan, form, _jitter(rng, (186, 182, 174), 6), rng.uniform(0.5, 1.3), pattern="stains"))
@@ -214,6 +218,21 @@ def make_car(rng: np.random.Generator, key: int) -> Thing:
     parts.append(Part(body.part(cabin_at, 0, cabin, width * 0.88), "box", glass, height - 0.06))
     parts.append(Part(body.part(cabin_at - 0.04, 0, cabin * 0.66, width * 0.78), "box", colour, height))
     return Thing("car", body.polygon, height, "van" if van else "car", key, False, False, parts=tuple(parts))
+
+
+def make_lorry(rng: np.random.Generator, key: int) -> Thing:
+    """A tipper about the origin, along x, its tray empty."""
+    colour = _jitter(rng, ((40, 96, 66), (150, 44, 36), (206, 150, 40))[rng.integers(3)], 5)
+    body = Rect(0, 0, rng.uniform(7.6, 9.0), 2.5)
+    tray = body.part(-1.1, 0, body.length - 2.6, 2.44)
+    parts = (
+        Part(body, "box", (64, 64, 66), 1.2),
+        Part(tray, "box", colour, 2.6),
+        Part(tray.part(0, 0, tray.length - 0.24, 2.2), "box", _jitter(rng, (112, 104, 94), 6), 2.61, pattern="stains"),
+        Part(body.part(body.length / 2 - 1.05, 0, 2.1, 2.46), "box", colour, 2.9),
+        Part(body.part(body.length / 2 - 0.3, 0, 0.4, 2.2), "box", (44, 50, 58), 2.91),
+    )
+    return Thing("car", body.polygon, 2.9, "lorry", key, False, False, parts=parts)
 
 
 def put(thing: Thing, x: float, y: float, turn: float, *, before: bool, after: bool) -> Thing:

@@ -17,7 +17,7 @@ Kind = Literal["spoil_heap", "construction_material", "debris", "roof", "car", "
 Change = Literal["appeared", "disappeared", "altered", "unchanged"]
 Form = Literal["flat", "box", "pipe", "ring", "gable", "hip", "dome", "chunk", "disc"]
 Pattern = Literal["", "bricks", "corrugated", "tiles", "boards", "rods", "panels", "stains", "worn"]
-Ground = Literal["asphalt", "concrete", "pavers", "grass", "soil", "stripped", "weeds", "gravel", "yard", "lawn"]
+Ground = Literal["asphalt", "concrete", "pavers", "grass", "soil", "stripped", "weeds", "gravel", "yard", "lawn", "net"]
 Spoil = Literal["loam", "clay", "topsoil", "sand", "gravel", "concrete", "brick", "mixed", "local"]
 Colour = tuple[float, float, float]
 
