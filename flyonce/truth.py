@@ -45,7 +45,7 @@ def score(events: Sequence[dict[str, Any]], truth: Sequence[dict[str, Any]]) -> 
         for feature in appeared
         if feature["properties"]["class"] == "spoil_heap" and feature["properties"]["area_m2"] >= HEAP_MIN_AREA
     ]
-    found, missed = [], []
+    found, missed = list[str](), list[str]()
     for feature in wanted:
         heap = shape(feature["geometry"])
         covered = sum(_share(heap, event) for event in shapes.values())

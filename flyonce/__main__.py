@@ -1,0 +1,5 @@
+"""`python -m flyonce`."""
+
+from flyonce.cli import main
+
+main()

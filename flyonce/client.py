@@ -1,0 +1,177 @@
+"""flyonce from Python: the same questions to a home on this machine or to a server."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import httpx
+
+if TYPE_CHECKING:
+    from workers.home import Home
+
+Item = dict[str, Any]
+Bbox = tuple[float, float, float, float]
+
+PAGE = 500
+
+
+class AskedWrongError(ValueError):
+    """A question that the catalogue or the server could not take; the message says which part and why."""
+
+
+class Client(Protocol):
+    """What both kinds of client answer. Items are STAC dictionaries whose asset hrefs can be opened as they are."""
+
+    def search(
+        self,
+        collections: Iterable[str] = (),
+        *,
+        bbox: Bbox | None = None,
+        datetime: str | None = None,
+        filter: str | None = None,  # noqa: A002 - the standard's own word
+        limit: int = 100,
+    ) -> list[Item]:
+        """At most `limit` items, newest first.
+
+        `bbox`: west, south, east, north in degrees (west > east crosses the antimeridian). `datetime`: an instant or
+        `A/B`, `..` for an open end. `filter`: CQL2 text. Raises `AskedWrongError`.
+        """
+        ...
+
+    def events(self, *states: str) -> list[dict[str, Any]]:
+        """Events, the highest score first, with class, code, place, area and evidence; only these `states`, if any."""
+        ...
+
+
+def connect(url: str, token: str | None = None) -> "RemoteClient":
+    """A client of the server at `url`, such as http://127.0.0.1:8000. `token` is its API key."""
+    return RemoteClient(url.rstrip("/"), token)
+
+
+def open_home(home: str | os.PathLike[str] | None = None) -> "LocalClient":
+    """A client of the embedded home in this folder (default: FLYONCE_HOME, else ~/.flyonce). `flyonce.open`.
+
+    Raises `imagery.errors.Refused` (`no-home`) where there is none.
+    """
+    from records.settings import Settings
+    from workers.home import Home
+
+    return LocalClient(Home.open(Settings() if home is None else Settings(home=Path(home)), create=False))
+
+
+@dataclass(frozen=True)
+class LocalClient:
+    """Asks a home on this machine, as its operator. Assets are `file://` addresses."""
+
+    home: "Home"
+
+    def search(
+        self,
+        collections: Iterable[str] = (),
+        *,
+        bbox: Bbox | None = None,
+        datetime: str | None = None,
+        filter: str | None = None,  # noqa: A002
+        limit: int = 100,
+    ) -> list[Item]:
+        from catalog_api.stac_query import query_of
+        from stac.store import QueryError
+
+        items: list[Item] = []
+        try:
+            query = query_of(
+                collections=list(collections),
+                bbox=bbox,
+                datetime=datetime,
+                limit=min(limit, PAGE),
+                filter_expr=filter,
+                filter_lang="cql2-text",
+            )
+            while len(items) < limit:
+                page = self.home.catalog.search(query)
+                items.extend(page.items)
+                if page.next is None:
+                    break
+                query = replace(query, token=page.next)
+        except QueryError as error:
+            raise AskedWrongError(f"{error.field}: {error.message}") from error
+        return [self._openable(item) for item in items[:limit]]
+
+    def events(self, *states: str) -> list[dict[str, Any]]:
+        from catalog_api.access import Reader
+        from sharing.policy import LOCAL_OPERATOR
+        from tickets.codes import load_codes
+        from tickets.states import State
+
+        reader = Reader(self.home, load_codes(self.home.settings.codes), LOCAL_OPERATOR)
+        return reader.events([State(state) for state in states], limit=1_000_000)
+
+    def _openable(self, item: Item) -> Item:
+        """Assets of the store as files; links that only a server could follow are left out."""
+        from stac.assets import stored_sha256
+
+        assets = {
+            key: {**asset, "href": self.home.asset_path(asset["href"]).as_uri()}
+            if stored_sha256(asset["href"])
+            else asset
+            for key, asset in item["assets"].items()
+        }
+        links = [link for link in item["links"] if not link["href"].startswith("/")]
+        return {**item, "assets": assets, "links": links}
+
+
+@dataclass(frozen=True, repr=False)
+class RemoteClient:
+    """Asks a server. Assets are its addresses."""
+
+    url: str
+    token: str | None = None
+
+    def __repr__(self) -> str:
+        return f"RemoteClient({self.url!r})"  # never the token
+
+    def search(
+        self,
+        collections: Iterable[str] = (),
+        *,
+        bbox: Bbox | None = None,
+        datetime: str | None = None,
+        filter: str | None = None,  # noqa: A002
+        limit: int = 100,
+    ) -> list[Item]:
+        asked: dict[str, Any] | None = {
+            "limit": min(limit, PAGE),
+            **({"bbox": bbox} if bbox else {}),
+            **({"datetime": datetime} if datetime else {}),
+            **({"collections": list(collections)} if collections else {}),
+            **({"filter": filter, "filter-lang": "cql2-text"} if filter else {}),
+        }
+        items: list[Item] = []
+        while asked is not None and len(items) < limit:
+            page = self._ask("POST", "/stac/search", json=asked)
+            items.extend(page["features"])
+            asked = next((link["body"] for link in page["links"] if link["rel"] == "next"), None)
+        return items[:limit]
+
+    def events(self, *states: str) -> list[dict[str, Any]]:
+        events: list[dict[str, Any]] = self._ask("GET", "/api/events", params={"state": states})["events"]
+        return events
+
+    def _ask(self, method: str, path: str, **what: Any) -> dict[str, Any]:
+        headers = {"authorization": f"Bearer {self.token}"} if self.token else {}
+        try:
+            answer = httpx.request(method, self.url + path, headers=headers, timeout=60, **what)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise AskedWrongError(
+                f"{self.url} does not answer: {error}. Is `flyonce serve` running there, and the address right?"
+            ) from error
+        if answer.is_error:
+            told = answer.json() if "json" in answer.headers.get("content-type", "") else {}
+            remedy = " Give the server's key." if answer.status_code == httpx.codes.UNAUTHORIZED else ""
+            raise AskedWrongError(
+                f"{self.url} answered {answer.status_code}: {told.get('detail', 'nothing that explains it')}.{remedy}"
+            )
+        page: dict[str, Any] = answer.json()
+        return page

@@ -1,0 +1,129 @@
+"""The promises of the house plan that a program can check."""
+
+import importlib
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ["flyonce", "catalog_api", "workers", "tickets", "sharing", "stac", "detectors", "imagery", "records"]
+
+
+def modules_after(statement: str) -> set[str]:
+    """Top-level names in `sys.modules` after `statement` ran in a fresh interpreter."""
+    code = f"import sys\n{statement}\nprint(*sorted({{name.split('.')[0] for name in sys.modules}}))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    return set(run.stdout.split())
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_each_package_is_ours_and_not_a_stranger_of_the_same_name(package: str) -> None:
+    assert Path(importlib.import_module(package).__file__ or "").parent == ROOT / package
+
+
+@pytest.mark.parametrize("package", ["imagery", "detectors", "workers"])
+def test_init_files_of_packages_that_run_on_bare_machines_are_empty(package: str) -> None:
+    assert (ROOT / package / "__init__.py").read_text() == ""
+
+
+def test_tiles_and_detectors_import_without_gdal() -> None:
+    loaded = modules_after(
+        "import imagery.tiles, detectors.base, detectors.debris, detectors.change, detectors.registry"
+    )
+    assert not loaded & {"rasterio", "pyproj", "shapely", "PIL", "sqlalchemy", "dask"}
+
+
+def test_the_api_never_loads_torch_or_dask() -> None:
+    assert not modules_after("import catalog_api.app, workers.jobs, workers.home") & {"torch", "dask", "distributed"}
+
+
+def test_the_command_line_starts_light() -> None:
+    loaded = modules_after("import flyonce.cli")
+    assert not loaded & {"torch", "dask", "distributed", "rasterio", "numpy", "sqlalchemy", "shapely", "fastapi"}
+
+
+def test_torchvision_belongs_to_the_same_build_as_torch() -> None:
+    import torch
+    from torchvision.ops import nms
+
+    boxes = torch.tensor([[0.0, 0, 10, 10], [1, 1, 11, 11], [20, 20, 30, 30]])
+    assert nms(boxes, torch.tensor([0.9, 0.8, 0.7]), 0.5).tolist() == [0, 2]
+
+
+def test_the_command_answers_by_help() -> None:
+    run = subprocess.run([sys.executable, "-m", "flyonce", "--help"], capture_output=True, text=True, cwd=ROOT)
+    assert run.returncode == 0
+    for command in (
+        "demo",
+        "simulate",
+        "inspect",
+        "ingest",
+        "search",
+        "detect",
+        "change",
+        "review",
+        "tickets",
+        "serve",
+    ):
+        assert command in run.stdout
+
+
+def imported_names() -> set[str]:
+    """Top-level names that our packages import."""
+    pattern = re.compile(r"^\s*(?:from|import) ([a-zA-Z_]\w*)", re.MULTILINE)
+    sources = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    return {name for path in sources for name in pattern.findall(path.read_text())}
+
+
+# Import name → distribution, where the two differ.
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "pydantic_settings": "pydantic-settings",
+    "rio_cogeo": "rio-cogeo",
+    "stac_fastapi": "stac-fastapi-api",
+    "stac_pydantic": "stac-pydantic",
+    "pystac_client": "pystac-client",
+    "odc": "odc-stac",
+    "starlette": "fastapi",
+    "affine": "rasterio",
+    "click": "typer",
+}
+
+
+def declared() -> dict[str, str]:
+    """Distribution → version range, from every dependency list of pyproject.toml but the development group."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
+    split = [re.fullmatch(r"([A-Za-z0-9-]+)(?:\[[^]]*\])?(.*)", line) for line in lines]
+    return {match[1].lower(): match[2] for match in split if match and match[1] != "flyonce"}
+
+
+def test_every_import_is_declared() -> None:
+    third_party = imported_names() - set(sys.stdlib_module_names) - set(PACKAGES)
+    assert {DISTRIBUTIONS.get(name, name).lower() for name in third_party} <= set(declared())
+
+
+def test_environment_yml_names_what_pyproject_declares() -> None:
+    lines = (ROOT / "environment.yml").read_text().splitlines()
+    conda = {}
+    for line in lines:
+        if match := re.fullmatch(r"\s+- ([a-z0-9][a-z0-9_.-]*?)\s*([<>=].*)?", line):
+            conda[match[1]] = (match[2] or "").replace(" ", "")
+    conda_names = {"torch": "pytorch", "psycopg": "psycopg"}
+    for name, versions in declared().items():
+        assert conda.get(conda_names.get(name, name)) == versions, name
+
+
+def test_no_committed_file_names_a_package_registry() -> None:
+    tracked = subprocess.run(["git", "ls-files", "-z"], capture_output=True, text=True, check=True, cwd=ROOT)
+    hosts = re.compile(r"(registry\.npmjs|files\.pythonhosted|registry\.yarnpkg)\." + r"org")
+    guilty = []
+    for name in filter(None, tracked.stdout.split("\0")):
+        path = ROOT / name
+        if path.suffix in {".lock", ".json", ".toml", ".yml", ".txt"} and hosts.search(path.read_text(errors="ignore")):
+            guilty.append(name)
+    assert guilty == []
