@@ -93,6 +93,12 @@ def compare(
     passes = partial(_measure, client, overlap, chunk=chunk, progress=progress)
     shift = detector.fit_shift(passes(partial(votes, sheets), stage="shift"))
     tallies = passes(partial(light, sheets, shift), stage="light")
+    if not tallies:
+        raise Refused(
+            "nothing-analysed",
+            f"No window of {before.name} and {after.name} could be read.",
+            "Check that the sources can be read by the workers.",
+        )
     pair = detector.fit(shift, tallies, gsd_before, gsd_after)
     asked = overlap if extent is None else overlap.intersect(extent)
     work = partial(differences, sheets, pair)

@@ -4,6 +4,7 @@ What libraries do with threads and memory is set here on purpose, before each wo
 speed nor results depend on the shell flyonce was started from.
 """
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,6 +73,8 @@ def connect(*, workers: int = 0, scheduler: str = "", processes: bool = True) ->
             processes=processes,
             host="127.0.0.1" if processes else None,
             dashboard_address="127.0.0.1:0",
+            # What a task raises comes back to the driver and is told there, once.
+            silence_logs=logging.CRITICAL,
         ) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,  # type: ignore[no-untyped-call]
     ):

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from detectors import registry
 from detectors.base import Detector, ModelSpec
 from detectors.pair import Reason
 from imagery.errors import Refused
@@ -40,8 +41,6 @@ class Detection:
 
 def load(name: str) -> Detector:
     """The installed detector of that name, on the CPU."""
-    from detectors import registry
-
     return registry.load(name, "cpu")
 
 
@@ -59,8 +58,10 @@ def detect(
     """Run the detector that `spec` describes over `source`; its mask is written to `mask`, a plain GeoTIFF on the grid.
 
     `extent`: only what reaches into this window of the grid is answered; the windows that the model sees do not move.
-    `chunk`: tiles a task, 0 for a sensible number; it changes no result.
+    `chunk`: tiles a task, 0 for a sensible number; it changes no result. Raises `Refused`: no-overlap, nothing-analysed
+    (where every tile failed), and as loading the detector does.
     """
+    load(spec.name)  # what cannot be loaded here will not load on the workers
     grid = source.source.grid(spec.gsd)
     whole = source.source.extent(grid)
     extent = whole if extent is None else whole.intersect(extent)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from imagery.errors import Refused
+from imagery.inspect import inspect
 from imagery.sources import Source, open_source
 from imagery.tiles import PIXELS
 
@@ -53,8 +54,6 @@ def open_input(path: Path, *, pixels: bool = False, gsd: float | None = None, na
 
 def _gsd_from_pose(path: Path) -> float | None:
     """Metres per pixel from the photo's camera, attitude and height, where it tells all three."""
-    from imagery.inspect import inspect
-
     try:
         return inspect(path).gsd
     except Refused:  # no capture that could be placed, yet a picture whose pixels can be read

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from shapely import clip_by_rect
 
+from imagery.errors import Refused
 from imagery.polygons import NOT_ANALYSED, Region, merge, polygonise
 from imagery.tiles import GroundGrid, Tile, TilePlan, Window
 from workers.masks import mask_writer
@@ -75,7 +76,10 @@ def collect(
     stage: str,
     progress: Progress = no_progress,
 ) -> Analysis:
-    """Run `work` over every tile of `extent`, writing the mask to `mask` (a plain GeoTIFF) as answers come in."""
+    """Run `work` over every tile of `extent`, writing the mask to `mask` (a plain GeoTIFF) as answers come in.
+
+    Raises `Refused` (nothing-analysed) where every tile failed.
+    """
     seams, failed = Seams(), list[Failed[Tile]]()
     cells, why = np.zeros(256, dtype=np.int64), np.zeros(256, dtype=np.int64)
     total = count_tiles(plan, extent)
@@ -95,6 +99,12 @@ def collect(
                 seams.add(core, found.regions)
             progress(stage, done, total)
     regions = tuple(region for region in seams.regions() if _reaches_into(region, extent))
+    if len(failed) == total > 0:
+        raise Refused(
+            "nothing-analysed",
+            f"None of the {total} tiles could be analysed: {failed[0].error}",
+            "Check that the source can be read by the workers.",
+        )
     failed.sort(key=lambda failure: failure.item)
     return Analysis(regions, tuple(cells.tolist()), tuple(why.tolist()), total, tuple(failed))
 

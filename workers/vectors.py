@@ -1,10 +1,8 @@
 """Regions of the grid as GeoJSON features that a department can read, and files that are there whole or not at all."""
 
 import json
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from imagery.polygons import Region, area_m2, geojson
@@ -67,16 +65,3 @@ def encode(found: Sequence[Feature], about: dict[str, Any]) -> bytes:
     head = json.dumps(about, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     body = f"\n{lines}\n" if lines else ""
     return f'{{"type":"FeatureCollection","flyonce":{head},"features":[{body}]}}\n'.encode()
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write beside the target and move into place, so that no reader meets half a file."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

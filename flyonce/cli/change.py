@@ -1,0 +1,94 @@
+"""`flyonce change`: what changed between two dates, over two files or two items of the catalogue."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flyonce.cli.output import fail
+from flyonce.cli.progress import bar
+from flyonce.cli.running import Where, are_items, explain, show
+from records.settings import Settings
+
+if TYPE_CHECKING:
+    from workers.outputs import Labels
+
+
+def change(
+    before: Annotated[str, typer.Argument(help="The earlier file, or collection/id of the home.")],
+    after: Annotated[str, typer.Argument(help="The later one.")],
+    out: Annotated[Path | None, typer.Option("--out", help="GeoJSON to write.")] = None,
+    mask: Annotated[Path | None, typer.Option("--mask", help="Mask to write (COG).")] = None,
+    pixels: Annotated[bool, typer.Option("--pixels", help="Lay both on each other by their pixels.")] = False,
+    gsd: Annotated[
+        float | None, typer.Option("--gsd", min=1e-4, max=1000, help="Metres per pixel, where the sources do not tell.")
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", min=0, help="Worker processes; 0: one per core.")] = 0,
+    scheduler: Annotated[str, typer.Option("--scheduler", help="Address of a Dask scheduler.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON.")] = False,
+) -> None:
+    """Compare two dates: changed, unchanged, or not comparable with the reason. 变化检测。
+
+    For items of the catalogue the run is written back as an item of `changes`.
+    """
+    from tickets.codes import load_codes
+    from workers.labels import labels_of
+    from workers.results import check_targets
+
+    settings = Settings()
+    labels = labels_of(load_codes(settings.codes))
+    of_catalogue = are_items([before, after])
+    if not of_catalogue and out is None and mask is None:
+        fail("there is nothing to write.", "Give --out F.geojson, --mask F.tif, or both.")
+    check_targets(out, mask)
+    at = Where(workers or settings.workers, scheduler or settings.scheduler)
+    if of_catalogue:
+        if pixels:
+            fail("--pixels is for files.", "Items of the catalogue keep the coordinates they have.")
+        summary = _items(settings, before, after, gsd, labels, at, out, mask)
+    else:
+        summary = _files(Path(before), Path(after), pixels, gsd, labels, at, out, mask)
+    show(summary, as_json)
+
+
+def _files(
+    before: Path,
+    after: Path,
+    pixels: bool,
+    gsd: float | None,
+    labels: "Labels",
+    at: Where,
+    out: Path | None,
+    mask: Path | None,
+) -> dict[str, Any]:
+    from detectors.change import spec
+    from workers.change import compare
+    from workers.inputs import open_input
+    from workers.outputs import gsd_words
+    from workers.results import change_to_files
+
+    first, second = (open_input(path, pixels=pixels, gsd=gsd) for path in (before, after))
+    for one in (first, second):
+        explain(gsd_words(one, spec.gsd), *one.notes)
+    with at.connected() as client, bar() as progress:
+        return change_to_files(lambda raw: compare(client, first, second, raw, progress=progress), labels, out, mask)
+
+
+def _items(
+    settings: Settings,
+    before: str,
+    after: str,
+    gsd: float | None,
+    labels: "Labels",
+    at: Where,
+    out: Path | None,
+    mask: Path | None,
+) -> dict[str, Any]:
+    from workers.home import Home
+    from workers.jobs import ChangeJob
+    from workers.publish import run_comparison
+    from workers.results import items_to_files
+
+    with Home.open(settings, create=False) as home, at.connected() as client, bar() as progress:
+        item = run_comparison(home, client, ChangeJob(before, after, gsd), labels, progress=progress)
+        return items_to_files(home, [item], out, mask)

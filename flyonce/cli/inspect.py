@@ -1,0 +1,65 @@
+"""`flyonce inspect`: what is read from any one file, changing nothing."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from flyonce.cli.output import print_json, stdout
+from imagery.errors import Refused
+
+
+def inspect(
+    path: Annotated[Path, typer.Argument(help="A photo or an orthophoto.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what one file tells: kind, time, position, footprint and its error, or why it is refused. 查看单个文件。"""
+    from imagery.inspect import inspect as read
+
+    try:
+        told = {"file": str(path), "refused": None, **_told(read(path))}
+    except Refused as refused:
+        if not as_json:
+            raise
+        answer = {"reason": refused.reason, "message": refused.message, "remedy": refused.remedy}
+        print_json({"file": str(path), "refused": answer})
+        raise typer.Exit(1) from refused
+    if as_json:
+        print_json(told)
+        return
+    for name, value in told.items():
+        if value not in (None, [], ()):
+            stdout.print(f"[bold]{name:14}[/] {value}", highlight=False, soft_wrap=True)
+
+
+def _told(capture: Any) -> dict[str, Any]:
+    """The capture as a person or a program reads it; `datetime` with its zone, `track` of a still is its position."""
+    from dataclasses import asdict
+
+    taken = capture.taken.isoformat() if capture.taken else None
+    position = capture.position
+    track = [[position.lon, position.lat, position.height, taken]] if position else []
+    return {
+        "kind": capture.kind,
+        "media_type": capture.media_type,
+        "datetime": taken,
+        "datetime_zone": capture.taken_zone,
+        "width": capture.width,
+        "height": capture.height,
+        "bands": capture.bands,
+        "dtype": capture.dtype,
+        "gsd": capture.gsd,
+        "position": asdict(position) if position else None,
+        "attitude": asdict(capture.attitude) if capture.attitude else None,
+        "lens": asdict(capture.lens) if capture.lens else None,
+        "georeference": asdict(capture.georeference) if capture.georeference else None,
+        "footprint": {
+            "geometry": capture.footprint.geometry,
+            "method": capture.footprint.method,
+            "error_m": capture.footprint.error_m,
+        },
+        "track": track,
+        "make": capture.make,
+        "model": capture.model,
+        "notes": list(capture.notes),
+    }

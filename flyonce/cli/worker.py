@@ -1,0 +1,29 @@
+"""`flyonce worker`: work through the queue of jobs."""
+
+import logging
+import signal
+import threading
+from typing import Annotated
+
+import typer
+
+from flyonce.cli.output import stderr
+from records.settings import Settings
+
+
+def worker(
+    scheduler: Annotated[str, typer.Option("--scheduler", help="Address of a Dask scheduler.")] = "",
+    workers: Annotated[int, typer.Option("--workers", min=0, help="Worker processes; 0: one per core.")] = 0,
+    once: Annotated[bool, typer.Option("--once", help="Stop when the queue is empty.")] = False,
+) -> None:
+    """Run jobs of the home, drive Dask for them, and file what was approved. Safe to kill at any moment. 后台作业。"""
+    from workers.home import Home
+    from workers.loop import work
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("distributed").setLevel(logging.WARNING)
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())  # the job at hand is finished first
+    with Home.open(Settings()) as home:
+        done = work(home, scheduler=scheduler, workers=workers, once=once, stop=stop)
+    stderr.print(f"{done} jobs done", highlight=False)

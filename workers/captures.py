@@ -1,0 +1,58 @@
+"""Captures of the catalogue, opened for analysis."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from imagery.errors import Refused
+from stac.assets import MULTIHASH_SHA256
+from stac.store import Item
+from workers.home import Home
+from workers.inputs import Input, open_input
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """An item and the file of it that is read."""
+
+    item: Item
+    path: Path
+    sha256: str
+    """Of the original, whatever derived file is read."""
+    input: Input
+
+    @property
+    def reference(self) -> str:
+        return reference(self.item)
+
+
+def reference(item: Item) -> str:
+    """`collection/id`."""
+    return f"{item['collection']}/{item['id']}"
+
+
+def get_item(home: Home, name: str) -> Item:
+    """The item called `collection/id`. Raises `Refused` (no-such-item)."""
+    collection, _, item_id = name.partition("/")
+    item = home.catalog.get_item(collection, item_id)
+    if item is None:
+        raise Refused(
+            "no-such-item", f"The catalogue has no {name}.", "`flyonce search` lists what there is, as collection/id."
+        )
+    return item
+
+
+def open_captured(home: Home, name: str, *, pixels: bool = False, gsd: float | None = None) -> Captured:
+    """Open an item's imagery: the COG where it has one. Raises `Refused`: no-such-item, no-imagery, and as
+    `imagery.sources.open_source` does."""
+    item = get_item(home, name)
+    assets = item["assets"]
+    if "original" not in assets:
+        raise Refused(
+            "no-imagery", f"{name} is no capture: it has no imagery of its own.", "Name a photo or orthophoto."
+        )
+    path = home.asset_path(assets.get("cog", assets["original"])["href"])
+    if not path.is_file():
+        raise Refused("no-imagery", f"The store has lost the file of {name}.", "Ingest the flight again.")
+    title = str(item["properties"].get("title", name))
+    sha256 = str(assets["original"]["file:checksum"]).removeprefix(MULTIHASH_SHA256)
+    return Captured(item, path, sha256, open_input(path, pixels=pixels, gsd=gsd, name=title))

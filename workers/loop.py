@@ -1,0 +1,167 @@
+"""What `flyonce worker` does: lease a job, keep the lease alive, run it, write its result; file what was approved.
+
+May be killed at any moment. A job whose worker died is leased by another, and every job can be repeated: ingest knows
+its files again, runs know their id, sightings and tickets theirs.
+"""
+
+import logging
+import os
+import socket
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import distributed
+from sqlalchemy import Connection
+
+from imagery.errors import Refused
+from records import jobs
+from records.engine import transaction
+from stac.store import Item
+from tickets import store
+from tickets.codes import Codes, load_codes
+from tickets.filing import file_approved
+from tickets.gateways.file import FileGateway
+from tickets.values import Sighting
+from workers.captures import get_item, reference
+from workers.cluster import connect
+from workers.home import Home
+from workers.ingest import ingest
+from workers.jobs import KINDS, ChangeJob, DetectJob, IngestJob, Job, from_row
+from workers.labels import labels_of
+from workers.propose import sightings
+from workers.publish import run_comparison, run_detection
+
+LEASE_SECONDS = 60.0
+BEAT_SECONDS = 15.0
+IDLE_SECONDS = 1.0
+
+log = logging.getLogger(__name__)
+
+
+class LeaseLostError(Exception):
+    """Another worker has the job now; this one drops it."""
+
+
+class Engine:
+    """A Dask client that is started when first needed and kept for the jobs that follow."""
+
+    def __init__(self, scheduler: str, workers: int) -> None:
+        self._scheduler, self._workers = scheduler, workers
+        self._stack = ExitStack()
+        self._client: distributed.Client | None = None
+
+    def client(self) -> distributed.Client:
+        if self._client is None or self._client.status != "running":
+            self.close()
+            self._client = self._stack.enter_context(connect(workers=self._workers, scheduler=self._scheduler))
+        return self._client
+
+    def close(self) -> None:
+        self._stack.close()
+        self._client = None
+
+
+def work(
+    home: Home, *, scheduler: str = "", workers: int = 0, once: bool = False, stop: threading.Event | None = None
+) -> int:
+    """Work through the queue until `stop` is set, or with `once` until it is empty; how many jobs were done."""
+    codes = load_codes(home.settings.codes)
+    gateway = FileGateway(home.settings.outbox_dir, home.files)
+    stop = stop or threading.Event()
+    me = f"{socket.gethostname()}:{os.getpid()}"
+    engine = Engine(scheduler or home.settings.scheduler, workers or home.settings.workers)
+    done = 0
+    try:
+        while not stop.is_set():
+            job = jobs.lease(home.engine, me, LEASE_SECONDS, kinds=KINDS)
+            if job is not None:
+                done += perform(home, engine, codes, job)
+            file_approved(home.engine, codes, gateway)
+            if job is None and once:
+                break
+            if job is None:
+                stop.wait(IDLE_SECONDS)
+    finally:
+        engine.close()
+    return done
+
+
+def perform(home: Home, engine: Engine, codes: Codes, row: jobs.Job) -> bool:
+    """Run one leased job to its end, and say in its row how it ended; whether it was done.
+
+    A refused input fails at once with its reason; anything else is tried again, as often as `records.jobs` allows.
+    """
+    try:
+        with Heartbeat(home, row) as heart:
+            item, result, seen = _run(home, engine, codes, from_row(row.kind, row.payload), heart)
+        with transaction(home.engine) as conn:
+            if item is not None:
+                result |= {"item": reference(item), "events": store.record(conn, seen)}
+            _finish(conn, row, result)
+    except LeaseLostError:
+        log.warning("job %s (%s): its lease was lost, another worker has it", row.id, row.kind)
+    except (Refused, ValueError) as refused:
+        log.warning("job %s (%s) refused: %s", row.id, row.kind, refused)
+        jobs.fail(home.engine, row, str(refused), retry=False)
+    except Exception as error:
+        log.exception("job %s (%s) failed", row.id, row.kind)
+        engine.close()  # it may be the cluster that failed
+        jobs.fail(home.engine, row, f"{type(error).__name__}: {error}", retry=True)
+    else:
+        return True
+    return False
+
+
+class Heartbeat:
+    """Keeps a lease alive from a thread of its own while the job runs; `progress` passes on how far it is."""
+
+    def __init__(self, home: Home, row: jobs.Job) -> None:
+        self._home, self._row = home, row
+        self._progress: float | None = None
+        self._ended, self._lost = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._beat, name=f"heartbeat-{row.id}", daemon=True)
+
+    def __enter__(self) -> "Heartbeat":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def progress(self, what: str, done: int, total: int) -> None:  # noqa: ARG002
+        """Take note; raises `LeaseLostError` in the working thread when the job is no longer ours."""
+        self._progress = done / total if total else None
+        if self._lost.is_set():
+            raise LeaseLostError(self._row.id)
+
+    def _beat(self) -> None:
+        while not self._ended.wait(BEAT_SECONDS):
+            if not jobs.heartbeat(self._home.engine, self._row, self._progress, LEASE_SECONDS):
+                self._lost.set()
+                return
+
+
+def _run(
+    home: Home, engine: Engine, codes: Codes, job: Job, heart: Heartbeat
+) -> tuple[Item | None, dict[str, Any], list[Sighting]]:
+    """The run's item, the result beside it and what is proposed."""
+    match job:
+        case IngestJob():
+            paths = [Path(path) for path in job.paths]
+            report = ingest(home, paths, job.flight, job.department, progress=heart.progress)
+            return None, report.to_dict(), []
+        case ChangeJob():
+            item = run_comparison(home, engine.client(), job, labels_of(codes), progress=heart.progress)
+            return item, {}, []
+        case DetectJob():
+            change = get_item(home, job.change) if job.change else None
+            item = run_detection(home, engine.client(), job, labels_of(codes), progress=heart.progress)
+            return item, {}, sightings(home, item, change) if job.propose else []
+
+
+def _finish(conn: Connection, row: jobs.Job, result: dict[str, Any]) -> None:
+    if not jobs.finish_in(conn, row, result):
+        raise LeaseLostError(row.id)  # and nothing of it is written: the transaction is rolled back

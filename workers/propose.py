@@ -1,0 +1,157 @@
+"""From a run to candidates for review: what a model found, where it stands on the ground, and the pictures to judge by.
+
+A machine proposes; nothing here approves or files. With a change run beside the detections, only what stands on changed
+ground is proposed: a heap that lay there on both dates is old news.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from urllib.parse import unquote
+
+import numpy as np
+import shapely
+from shapely.geometry import Polygon, mapping, shape
+from shapely.geometry.base import BaseGeometry
+from shapely.geometry.polygon import orient
+
+from imagery.camera import Camera
+from imagery.errors import Refused
+from imagery.footprints import from_position
+from imagery.inspect import inspect
+from imagery.reader import reader
+from stac.collections import MODELS
+from stac.store import Item
+from tickets.values import Evidence, Sighting
+from workers.captures import Captured, open_captured, reference
+from workers.crops import crop, from_lonlat, polygon_of
+from workers.home import Home
+from workers.publish import crop_key, keep
+
+CHANGED_SHARE = 0.2
+"""Of a detection's area that must have changed for it to be new. Heaps rarely change over all of their outline: their
+lit side may look like the ground before."""
+
+_ITEM_HREF = "/stac/collections/"
+
+
+def sightings(home: Home, detections: Item, change: Item | None = None) -> list[Sighting]:
+    """What a run in `detections` found, as sightings with stable ids; only what stands on changed ground where `change`
+    is given, the run in `changes` whose later date is the detections' capture.
+
+    Findings in a photo are put on the ground by its pose. Raises `Refused`: no-pose (then there are pixels only),
+    change-of-other-captures.
+    """
+    (source,) = captures_of(detections)
+    captured = open_captured(home, source)
+    found = _features(home, detections)
+    outlines = {index: polygon_of(shape(feature["geometry"])) for index, feature in enumerate(found)}
+    if captured.input.pixels:
+        outlines = _on_ground(captured, outlines)
+    if change is None:
+        return _sightings(detections, (captured,), found, outlines, {})
+    earlier, later = captures_of(change)
+    if later != source:
+        raise Refused(
+            "change-of-other-captures",
+            f"{reference(change)} compares with {later}, the detections are of {source}.",
+            "Detect in the later capture of the change run.",
+        )
+    changed = [shape(feature["geometry"]) for feature in _features(home, change)]
+    wanted = on_changed_ground(outlines, changed)
+    before = open_captured(home, earlier)
+    return _sightings(detections, (before, captured), found, wanted, _pictures(home, before, wanted))
+
+
+def captures_of(run: Item) -> list[str]:
+    """`collection/id` of the captures that a run was made from, in the order of their dates."""
+    hrefs = [str(link["href"]) for link in run["links"] if link["rel"] == "derived_from"]
+    parts = [href.removeprefix(_ITEM_HREF).split("/items/") for href in hrefs if href.startswith(_ITEM_HREF)]
+    return [f"{collection}/{unquote(item)}" for collection, item in parts if collection != MODELS]
+
+
+def on_changed_ground(outlines: dict[int, Polygon], changed: Sequence[BaseGeometry]) -> dict[int, Polygon]:
+    """Those of `outlines` that changed over at least `CHANGED_SHARE` of their area; all in the same coordinates."""
+    ground = shapely.union_all(list(changed))
+    return {
+        index: outline
+        for index, outline in outlines.items()
+        if shapely.intersection(outline, ground).area >= CHANGED_SHARE * outline.area
+    }
+
+
+def _sightings(
+    run: Item,
+    captured: Sequence[Captured],
+    found: Sequence[dict[str, Any]],
+    wanted: dict[int, Polygon],
+    before: dict[int, str],
+) -> list[Sighting]:
+    properties = captured[-1].item["properties"]
+    seen = []
+    for index, outline in wanted.items():
+        said = found[index]["properties"]
+        after = run["assets"].get(crop_key("after", index + 1))
+        evidence = Evidence(
+            before=before.get(index),
+            after=after["href"] if after else None,
+            inputs=tuple(one.sha256 for one in captured),
+            model=run["properties"]["flyonce:model"],
+        )
+        seen.append(
+            Sighting(
+                id=f"{run['id']}/{index + 1}",
+                class_=said["class"],
+                geometry=dict(mapping(outline)),
+                score=said["score"],
+                area_m2=said["area_m2"],
+                error_m=properties["flyonce:footprint_error_m"],
+                seen=datetime.fromisoformat(properties["datetime"]),
+                run=reference(run),
+                flight=properties["flyonce:flight"],
+                evidence=evidence,
+            )
+        )
+    return seen
+
+
+def _features(home: Home, run: Item) -> list[dict[str, Any]]:
+    path = home.asset_path(run["assets"]["features"]["href"])
+    features: list[dict[str, Any]] = json.loads(path.read_text("utf-8"))["features"]
+    return features
+
+
+def _pictures(home: Home, before: Captured, wanted: dict[int, Polygon]) -> dict[int, str]:
+    """Hrefs of what the earlier date shows at each place."""
+    source = before.input.source
+    if before.input.pixels:
+        return {}
+    grid = source.grid(before.input.gsd or 1.0)
+    hrefs = {}
+    with reader(source) as opened:
+        for index, outline in wanted.items():
+            picture = crop(opened, grid.crs, from_lonlat(outline, grid.crs), 1.0)
+            hrefs[index] = keep(home, f"{crop_key('before', index + 1)}.jpg", picture, "image/jpeg").href
+    return hrefs
+
+
+def _on_ground(captured: Captured, outlines: dict[int, Polygon]) -> dict[int, Polygon]:
+    """Outlines in pixels of a posed photo, over flat ground, in degrees; those that reach the horizon have no place."""
+    capture = inspect(captured.path)
+    position = capture.position
+    if capture.footprint.method != "pose" or not (capture.lens and capture.attitude and position):
+        raise Refused(
+            "no-pose",
+            f"{captured.input.name} does not tell its pose: what was found in it has no place on the ground.",
+            "Detect in an orthophoto of the flight; or run with --pixels and use the pixel coordinates.",
+        )
+    if position.above_ground is None:
+        raise TypeError("a footprint by pose has a height")
+    camera = Camera(capture.lens, capture.attitude, position.above_ground)
+    placed = {}
+    for index, outline in outlines.items():
+        east_north = camera.to_ground(shapely.get_coordinates(outline.exterior))
+        if np.isfinite(east_north).all():
+            placed[index] = orient(Polygon(from_position(position, east_north)))
+    return placed

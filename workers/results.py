@@ -1,0 +1,141 @@
+"""A finished analysis as the files that were asked for."""
+
+import json
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from detectors.base import ModelSpec
+from imagery.errors import Refused
+from records.files import write_atomically
+from stac.store import Item
+from workers.captures import reference
+from workers.change import Comparison
+from workers.detect import Detection
+from workers.home import Home
+from workers.inputs import Input
+from workers.outputs import (
+    Labels,
+    about_comparison,
+    about_detection,
+    comparison_features,
+    detection_features,
+    write_mask,
+)
+from workers.vectors import Feature, encode
+
+Detect = Callable[[Input, Path], Detection]
+"""Runs the detector over one input and writes its raw mask to that path."""
+
+
+def detect_to_files(
+    run: Detect, inputs: Sequence[Input], labels: Labels, out: Path | None, mask: Path | None
+) -> dict[str, Any]:
+    """Detect in every input; write one GeoJSON to `out` and the mask to `mask`, for several inputs one mask each into
+    the folder of that name. Returns the summary, JSON-ready.
+
+    Raises `Refused` (mixed-coordinates) where some inputs are in pixels and some on the ground.
+    """
+    if len({one.pixels for one in inputs}) > 1:
+        raise Refused(
+            "mixed-coordinates",
+            "Some sources have a georeference and some have not: one file cannot hold both kinds of coordinates.",
+            "Run them apart, or all with --pixels.",
+        )
+    found: list[Feature] = []
+    runs = []
+    for one, target in zip(inputs, _masks([one.name for one in inputs], mask), strict=True):
+        with working_folder(target) as folder:
+            detection = run(one, folder / "mask.tif")
+            if target is not None:
+                write_mask(folder / "mask.tif", target, one, detection.grid, detection.extent)
+        features = detection_features(detection, labels)
+        found += with_source(features, one.name)
+        runs.append(about_detection(detection) | {"found": by_class(detection.spec, features)})
+    return _finish(found, runs, out, mask)
+
+
+def change_to_files(
+    run: Callable[[Path], Comparison], labels: Labels, out: Path | None, mask: Path | None
+) -> dict[str, Any]:
+    """Compare two dates and write the same files."""
+    with working_folder(mask) as folder:
+        comparison = run(folder / "mask.tif")
+        if mask is not None:
+            write_mask(folder / "mask.tif", mask, comparison.before, comparison.grid, comparison.extent)
+    features = comparison_features(comparison, labels)
+    about = about_comparison(comparison) | {"found": by_class(comparison.spec, features)}
+    return _finish(with_source(features, comparison.after.name), [about], out, mask)
+
+
+def items_to_files(home: Home, items: Sequence[Item], out: Path | None, mask: Path | None) -> dict[str, Any]:
+    """The same files and summary from runs of the catalogue."""
+    found: list[Feature] = []
+    runs = []
+    targets = _masks([str(item["properties"]["title"]) for item in items], mask)
+    for item, target in zip(items, targets, strict=True):
+        kept = json.loads(home.asset_path(item["assets"]["features"]["href"]).read_text("utf-8"))
+        found += kept["features"]
+        runs += [run | {"item": reference(item)} for run in kept["flyonce"]["runs"]]
+        if target is not None:
+            write_atomically(target, home.asset_path(item["assets"]["mask"]["href"]).read_bytes())
+    return _finish(found, runs, out, mask)
+
+
+def check_targets(out: Path | None, mask: Path | None) -> None:
+    """Refuse before hours of work what could not be written after them. Raises `Refused` (cannot-write)."""
+    for target in (out, mask):
+        if target is not None and not (
+            target.absolute().parent.is_dir() and os.access(target.absolute().parent, os.W_OK)
+        ):
+            raise Refused(
+                "cannot-write",
+                f"{target} cannot be written: {target.absolute().parent} is no folder that may be written to.",
+                "Make the folder, or choose another.",
+            )
+
+
+@contextmanager
+def working_folder(target: Path | None) -> Iterator[Path]:
+    """A folder for working files, on the disk that the result goes to."""
+    with tempfile.TemporaryDirectory(prefix=".flyonce-", dir=target.absolute().parent if target else None) as folder:
+        yield Path(folder)
+
+
+def by_class(spec: ModelSpec, found: Sequence[Feature]) -> dict[str, int]:
+    """How many of each class, those that were looked for and not found included."""
+    counts = Counter(feature["properties"]["class"] for feature in found)
+    return {name: counts[name] for name in spec.classes}
+
+
+def _masks(names: Sequence[str], mask: Path | None) -> list[Path | None]:
+    """Where each mask goes: one to `mask` itself, several into the folder of that name."""
+    if mask is None or len(names) == 1:
+        return [mask] * len(names)
+    mask.mkdir(exist_ok=True)
+    return [mask / f"{index:03d}-{Path(name).stem}.tif" for index, name in enumerate(names, start=1)]
+
+
+def with_source(found: Sequence[Feature], source: str) -> list[Feature]:
+    """The features, each saying which file or item it was found in."""
+    return [{**feature, "properties": {**feature["properties"], "source": source}} for feature in found]
+
+
+def _finish(
+    found: Sequence[Feature], runs: list[dict[str, Any]], out: Path | None, mask: Path | None
+) -> dict[str, Any]:
+    if out is not None:
+        write_atomically(out, encode(found, {"runs": runs}))
+    counts = Counter(feature["properties"]["class"] for feature in found)
+    return {
+        "found": len(found),
+        "by_class": dict(sorted(counts.items())),
+        "area_m2": round(sum(feature["properties"]["area_m2"] for feature in found), 3),
+        "out": str(out) if out else None,
+        "mask": str(mask) if mask else None,
+        "runs": runs,
+    }
