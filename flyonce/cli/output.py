@@ -7,8 +7,11 @@ from typing import Any, NoReturn
 import typer
 from rich.console import Console
 
+PIPED = 200
+"""Columns where nobody looks: a table that goes into a file or a pipe is not cut to 80."""
+
 stderr = Console(stderr=True)
-stdout = Console()
+stdout = Console(width=None if sys.stdout.isatty() else PIPED)
 
 
 def print_json(data: Any) -> None:

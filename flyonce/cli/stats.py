@@ -22,4 +22,5 @@ def stats(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
         print_json(counts)
         return
     for title, part in (("items 条目", counts["items"]), ("events 事件", counts["events"])):
-        stdout.print(f"{title}: " + (", ".join(f"{name} {count}" for name, count in part.items()) or "0"))
+        counted = ", ".join(f"{name} {count}" for name, count in part.items()) or "0"
+        stdout.print(f"{title}: {counted}", highlight=False, soft_wrap=True)
