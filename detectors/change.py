@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from detectors.base import ModelSpec
-from detectors.light import Line, Look, blurred, fit_lines, look, tally, vegetation
+from detectors.light import Line, Look, blurred, fit_lines, look, stays_green, tally, vegetation
 from detectors.pair import Compared, LightTally, PairModel, Pixels, Reason, ShiftField, ShiftVote
 from imagery.registration import phase_shift, resample
 from imagery.tiles import Window
@@ -41,8 +41,10 @@ _TRUSTED = 0.35
 """Confidence from which a vote counts; unrelated grounds stay below (tests/unit/imagery/test_registration.py)."""
 _SIGMAS = 4.5
 """Distance that scores `thresholds[0]`."""
-_WORTH = (1.0, 1.0, 1.0, 0.5)
+_WORTH = (1.0, 1.0, 1.0, 0.35)
 """Weight of each feature's squared distance; texture also follows focus and leaf."""
+_SEASON = 0.4
+"""Factor on the squared distance where both dates are green."""
 _COARSEST = 8.0
 """Ratio of GSDs beyond which the finer date says nothing about the coarser."""
 
@@ -111,9 +113,9 @@ def compare(pair: PairModel, window: Window, before: Pixels, after: Pixels) -> C
     """Pass 2: score and reason of every cell of `window`; those within the halo are only there for the others."""
     first, second = _looks(pair.shift, window, before, after)
     seen = first.valid & second.valid
-    green = vegetation(first, second)
-    distance = blurred(_distance(pair.lines, first, second, green)[None], seen, 1.0)[0]
-    hidden = _shadow_on_one(pair.lines, first, second, green)
+    one, two = _in_sigmas(pair.lines, first, second, vegetation(first, second))
+    distance = blurred(_distance(one, two, stays_green(first, second))[None], seen, 1.0)[0]
+    hidden = _shadow_on_one(two - one, pair.lines, first, second)
     changed = distance >= _SIGMAS**2
     leaning = _misplaced(first, second, seen, changed & ~hidden)
     reason = torch.full(seen.shape, int(Reason.COMPARABLE), dtype=torch.uint8)
@@ -143,39 +145,39 @@ def _looks(shift: ShiftField, window: Window, before: Pixels, after: Pixels) -> 
     return look(_tensor(before.data), torch.from_numpy(np.asarray(before.valid))), look(moved, valid)
 
 
-def _residuals(lines: tuple[tuple[Line, ...], ...], first: Tensor, second: Tensor, green: Tensor) -> Tensor:
-    """float32 [F, H, W]: in sigmas, how far `second` is from what follows from `first`."""
-    out = []
-    for f, (plant, other) in enumerate(zip(*lines, strict=True)):
-        if_plant, if_other = ((second[f] - one.offset - one.gain * first[f]) / one.spread for one in (plant, other))
-        out.append(torch.where(green, if_plant, if_other))
-    return torch.stack(out)
+def _in_sigmas(lines: tuple[tuple[Line, ...], ...], first: Look, second: Look, green: Tensor) -> tuple[Tensor, Tensor]:
+    """Both looks, float32 [F, H, W], brought to a scale on which unchanged ground differs by one robust sigma."""
+    kinds = torch.tensor([[(line.gain, line.offset, line.spread) for line in features] for features in lines])
+    gain, offset, spread = (
+        torch.where(green, kinds[0, :, k, None, None], kinds[1, :, k, None, None]) for k in range(3)
+    )
+    return first.features * gain / spread, (second.features - offset) / spread
 
 
-def _distance(lines: tuple[tuple[Line, ...], ...], first: Look, second: Look, green: Tensor) -> Tensor:
-    """float32 [H, W]: squared distance of the looks, to the best match within one cell."""
-    worth = torch.tensor(_WORTH)[:, None, None]
-    padded = F.pad(first.features[None], (1, 1, 1, 1), mode="replicate")[0]
+def _distance(first: Tensor, second: Tensor, green: Tensor) -> Tensor:
+    """float32 [H, W]: squared distance of the looks, to the best match within one cell. Vegetation on both dates is
+    given its season: that much more of a difference counts as none."""
+    worth = torch.tensor(_WORTH)[:, None, None].sqrt()
+    near, here = F.pad((first * worth)[None], (1, 1, 1, 1), mode="replicate")[0], second * worth
     height, width = green.shape
     best = torch.full((height, width), torch.inf)
     for row in range(3):
         for col in range(3):
-            beside = padded[:, row : row + height, col : col + width]
-            best = torch.minimum(best, (worth * _residuals(lines, beside, second.features, green) ** 2).sum(0))
-    return best
+            apart = (near[:, row : row + height, col : col + width] - here).square().sum(0)
+            best = torch.minimum(best, apart)
+    return torch.where(green, best * _SEASON, best)
 
 
-def _shadow_on_one(lines: tuple[tuple[Line, ...], ...], first: Look, second: Look, green: Tensor) -> Tensor:
-    """bool [H, W]: the darker date lost direct sunlight and nothing else.
+def _shadow_on_one(apart: Tensor, lines: tuple[tuple[Line, ...], ...], first: Look, second: Look) -> Tensor:
+    """bool [H, W]: the darker date lost direct sunlight and nothing else. `apart`: float32 [F, H, W] in sigmas.
 
-    Shadow takes a third or more of the (gamma-coded) brightness, leaves the light of the blue sky, and leaves the fine
-    contrast of the ground in place. A dark heap brings its own contrast and the colour of earth.
+    Shadow takes a quarter or more of the (gamma-coded) brightness, leaves the light of the blue sky, and leaves the
+    fine contrast of the ground in place. A dark heap brings its own contrast and the colour of earth.
     """
-    worth = torch.tensor([one.spread for one in lines[1]])[:, None, None]
-    darker, redder, bluer, _ = _residuals(lines, first.features, second.features, green) * worth
-    after_dark = darker < 0
-    redder, bluer = torch.where(after_dark, redder, -redder), torch.where(after_dark, bluer, -bluer)
-    like_shade = (darker.abs() > 0.25) & (redder < 0.04) & (bluer > -0.04)
+    spread = torch.tensor([line.spread for line in lines[1]])[:, None, None]
+    darker, redder, bluer, _ = apart * spread
+    redder, bluer = torch.where(darker < 0, redder, -redder), torch.where(darker < 0, bluer, -bluer)
+    like_shade = (darker.abs() > 0.22) & (darker.abs() < 1.2) & (redder < 0.04) & (bluer > -0.04) & (bluer < 0.2)
     both = first.valid & second.valid
     products = torch.stack((first.fine * second.fine, first.fine**2, second.fine**2))
     cross, one, two = blurred(products, both, 4.0)
@@ -183,12 +185,12 @@ def _shadow_on_one(lines: tuple[tuple[Line, ...], ...], first: Look, second: Loo
     same_ground = cross > 0.3 * torch.sqrt((one + noise) * (two + noise))
     smooth = torch.minimum(one, two) < 4 * noise
     shade = both & like_shade & (same_ground | (smooth & (bluer > 0.02)))
-    grown = F.max_pool2d(shade.float()[None, None], 5, 1, 2)[0, 0] > 0
+    grown = F.max_pool2d(shade.float()[None, None], 7, 1, 3)[0, 0] > 0
     return grown & both
 
 
 def _misplaced(first: Look, second: Look, seen: Tensor, changed: Tensor) -> Tensor:
-    """bool [H, W]: blocks, much of which seems changed, that in truth lie elsewhere in the other date."""
+    """bool [H, W]: of what seems changed, that which is found again elsewhere in the other date."""
     out = torch.zeros_like(seen)
     height, width = seen.shape
     for row in range(0, height - _BLOCK + 1, _BLOCK // 2):
@@ -196,10 +198,23 @@ def _misplaced(first: Look, second: Look, seen: Tensor, changed: Tensor) -> Tens
             part = (slice(row, row + _BLOCK), slice(col, col + _BLOCK))
             if changed[part].float().mean() < 0.25:
                 continue
-            found = phase_shift(first.features[0][part], second.features[0][part], seen[part], _BLOCK // 4)
-            if found is not None and found.confidence >= _TRUSTED and np.hypot(found.dx, found.dy) >= 1.5:
-                out[part] = True
+            one, two = first.features[0][part], second.features[0][part]
+            found = phase_shift(one, two, seen[part], _BLOCK // 4)
+            if found is None or found.confidence < _TRUSTED:
+                continue
+            dx, dy = round(found.dx), round(found.dy)
+            if max(abs(dx), abs(dy)) >= 2 and _alike(one, two, dx, dy) > max(0.7, _alike(one, two, 0, 0) + 0.2):
+                out[part] |= changed[part]
     return out
+
+
+def _alike(one: Tensor, two: Tensor, dx: int, dy: int) -> float:
+    """Correlation of what both show when `two` is moved back by whole cells."""
+    height, width = one.shape
+    a = one[max(0, -dy) : height - max(0, dy), max(0, -dx) : width - max(0, dx)]
+    b = two[max(0, dy) : height - max(0, -dy), max(0, dx) : width - max(0, -dx)]
+    a, b = a - a.mean(), b - b.mean()
+    return float((a * b).sum() / (a.square().sum() * b.square().sum()).sqrt().clamp_min(1e-6))
 
 
 def _densest(dx: NDArray[np.float64], dy: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from detectors import weights
+from detectors import checkpoint
 from detectors.base import ModelSpec
 
 CLASSES = ("spoil_heap", "construction_material", "debris")
@@ -32,7 +32,7 @@ spec = ModelSpec(
     thresholds=(128, 128, 128),
     min_area=1.0,
     licence="Apache-2.0",
-    weights_sha256="",
+    weights_sha256="b2e7e78db4012784e9c2563842bc0d472eacaa914e5058fe0690065013ec3880",
 )
 
 
@@ -108,10 +108,15 @@ class Debris:
         self._net = net.to(self._device).to(memory_format=torch.channels_last)
 
     @classmethod
-    def load(cls, device: str = "cpu", path: Path | None = None, sha256: str = spec.weights_sha256) -> Self:
-        """With the shipped weights, or those at `path` whose checksum is `sha256`. Refused: see `weights.read`."""
+    def load(cls, device: str = "cpu") -> Self:
+        """With the weights that ship with flyonce. Refused: see `checkpoint.read`."""
+        return cls.read(checkpoint.FOLDER / f"debris-{spec.version}.safetensors", spec.weights_sha256, device)
+
+    @classmethod
+    def read(cls, path: Path, sha256: str, device: str = "cpu") -> Self:
+        """With the weights at `path`, whose checksum must be `sha256`. Refused: see `checkpoint.read`."""
         net = Net()
-        net.load_state_dict(weights.read(path or weights.FOLDER / "debris-1.safetensors", sha256))
+        net.load_state_dict(checkpoint.read(path, sha256))
         return cls(net, device)
 
     def scores(self, pixels: Tensor, valid: Tensor) -> Tensor:

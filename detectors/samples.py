@@ -77,21 +77,21 @@ def labelled_frames(folder: Path, gsd: float) -> list[Sample]:
     return samples
 
 
-def rescaled(image: NDArray[np.uint8], gsd: float) -> NDArray[np.uint8]:
-    """uint8 [3, H, W] at `gsd`, area-averaged to the model's GSD."""
-    height, width = (max(1, round(side * gsd / GSD)) for side in image.shape[1:])
+def rescaled(image: NDArray[np.uint8], gsd: float, cell: float = GSD) -> NDArray[np.uint8]:
+    """uint8 [3, H, W] at `gsd`, area-averaged to `cell` metres a pixel (bilinear where that is finer)."""
+    height, width = (max(1, round(side * gsd / cell)) for side in image.shape[1:])
     picture = Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0)))
-    kind = Image.Resampling.BOX if gsd < GSD else Image.Resampling.BILINEAR
+    kind = Image.Resampling.BOX if gsd < cell else Image.Resampling.BILINEAR
     return np.ascontiguousarray(np.asarray(picture.resize((width, height), kind)).transpose(2, 0, 1))
 
 
-def rasterise(shapes: Iterable[tuple[str, Polygon]], height: int, width: int) -> NDArray[np.uint8]:
+def rasterise(shapes: Iterable[tuple[str, Polygon]], height: int, width: int, cell: float = GSD) -> NDArray[np.uint8]:
     """The label of outlines in metres from the picture's upper left corner. `ignore` never hides a class."""
     label = Image.new("L", (width, height), 0)
     pen = ImageDraw.Draw(label)
     for kind, polygon in sorted(shapes, key=lambda shape: (shape[0] != "ignore", -shape[1].area)):
         value = IGNORE if kind == "ignore" else CLASSES.index(kind) + 1
-        ring = [(x / GSD - 0.5, y / GSD - 0.5) for x, y in polygon.exterior.coords]
+        ring = [(x / cell - 0.5, y / cell - 0.5) for x, y in polygon.exterior.coords]
         pen.polygon(ring, fill=value)
         if kind != "ignore":
             pen.line([*ring, ring[1]], fill=IGNORE, width=_RIM)

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from detectors import weights
+from detectors import checkpoint
 from detectors.debris import CLASSES, GSD, Net, prepared
 from detectors.samples import IGNORE, Sample, kept, labelled_frames
 
@@ -34,14 +34,14 @@ class Plan:
     """What a training run depends on besides its pictures."""
 
     seed: int = 1
-    steps: int = 1600
-    batch: int = 16
+    steps: int = 3000
+    batch: int = 8
     rate: float = 3e-3
     minutes: float = math.inf
     """Wall-clock limit: the schedule then runs by time, and the run is reproducible only as far as the clock is."""
-    frames_share: float = 0.2
+    frames_share: float = 0.15
     """Share of crops from labelled frames, where there are any."""
-    near_share: float = 0.7
+    near_share: float = 0.55
     """Share of crops that hold an object."""
 
 
@@ -140,7 +140,9 @@ def train(
         for part in optimiser.param_groups:
             part["lr"] = rate
         image, label = crops.batch()
-        loss = loss_of(net(image.contiguous(memory_format=torch.channels_last)), label)
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = net(image.contiguous(memory_format=torch.channels_last))
+        loss = loss_of(logits.float(), label)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(net.parameters(), 5.0)
@@ -167,7 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=usual.seed)
     parser.add_argument("--steps", type=int, default=usual.steps)
     parser.add_argument("--minutes", type=float, default=math.inf)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1, help="more only pay on idle cores")
     parser.add_argument("--cache", type=Path, default=Path(".cache/samples"), help="where drawn blocks are kept")
     parser.add_argument("--leave-out", nargs="*", default=[], help="labelled frames not to train on")
     given = parser.parse_args(arguments)
@@ -189,7 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "steps": str(len(losses)),
         "frames": " ".join(s.name for s in frames),
     }
-    print(f"{given.out} {weights.write(given.out, net.state_dict(), about)}")
+    print(f"{given.out} {checkpoint.write(given.out, net.state_dict(), about)}")
 
 
 if __name__ == "__main__":
