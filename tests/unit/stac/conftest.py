@@ -1,7 +1,7 @@
 """Offline validation of what the builders make, and captures to build from."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,14 @@ import pystac
 import pytest
 from referencing import Registry
 from referencing.jsonschema import DRAFT7
+from sqlalchemy import event
 
 from imagery.values import Attitude, Capture, Footprint, Georeference, Lens, Position
+from records.engine import migrate, open_engine
 from stac import extensions
+from stac.collections import all_collections
 from stac.hrefs import absolute
+from stac.sqlite import SqliteCatalog
 
 ROOT = "https://flyonce.example"
 """Where the items under test are served from."""
@@ -117,3 +121,16 @@ def orthophoto() -> Capture:
         gsd=0.03,
         georeference=Georeference("EPSG:4547", (0.03, 0.0, 369000.0, 0.0, -0.03, 2766000.0)),
     )
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Iterator[SqliteCatalog]:
+    engine = open_engine(f"sqlite:///{tmp_path / 'catalog.sqlite'}")
+    # Thousands of small commits: what is tested here is what is found, not what survives a power cut.
+    event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous = OFF"))
+    migrate(engine)
+    catalog = SqliteCatalog(engine)
+    for collection in all_collections():
+        catalog.put_collection(collection)
+    yield catalog
+    engine.dispose()
