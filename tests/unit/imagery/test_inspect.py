@@ -94,7 +94,7 @@ def test_headers_that_claim_gigabytes_are_refused_at_once(tmp_path: Path, read: 
     huge_png.write_bytes(png(300_000, 300_000))
     huge_tiff.write_bytes(tiff(400_000, 400_000))
     assert refusal(huge_png, read).reason == "too-many-pixels"
-    assert refusal(huge_tiff, read).reason in ("too-many-pixels", "unreadable")
+    assert refusal(huge_tiff, read).reason == "too-many-pixels"
 
 
 @pytest.mark.parametrize("signature", [b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*", b"II+\0"])
