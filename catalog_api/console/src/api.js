@@ -60,6 +60,8 @@ export async function items(collection, limit) {
   return { items: found.slice(0, limit), more: path !== null || found.length > limit };
 }
 
-export const events = async () => (await getJson("/api/events")).events;
+/** Events in every state, as many as the server gives at once. */
+export const events = async () => (await getJson("/api/events?limit=10000")).events;
 
+/** How many there are in all: `{items: {collection: n}, events: {state: n}}`. */
 export const stats = () => getJson("/api/stats");

@@ -6,6 +6,13 @@ import * as format from "./format.js";
 import { badge, className } from "./list.js";
 import { words } from "./words.js";
 
+/** Where it lies and how well that is known, or that it lies nowhere on the ground. */
+function place({ lon, lat, error_m: error }) {
+  const where = format.place(lon, lat);
+  if (where === null) return both(words.noPlace);
+  return [where, error ? `± ${format.metres(error)}` : ""].filter(Boolean).join(" ");
+}
+
 /** Replaces the content of `body` by what is known of `event`, and returns the heading, to be focused. */
 export function showDetail(body, event) {
   const heading = h("h2", { tabindex: "-1" }, both(className(event)));
@@ -17,10 +24,11 @@ export function showDetail(body, event) {
       "dl",
       { class: "facts" },
       fact(words.ticket, ticket),
+      fact(words.approvedBy, event.approved_by),
       fact(words.classCode, event.code ? h("span", { class: "code" }, event.code) : null),
       fact(words.area, format.area(event.area_m2)),
       fact(words.score, format.score(event.score)),
-      fact(words.place, format.place(event.lon, event.lat) ?? both(words.noPlace)),
+      fact(words.place, place(event)),
       fact(words.firstSeen, format.time(event.first_seen)),
       fact(words.lastSeen, format.time(event.last_seen)),
       fact(words.flight, event.flight),

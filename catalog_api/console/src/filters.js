@@ -4,11 +4,11 @@ import { both, h, plain } from "./dom.js";
 import { className } from "./list.js";
 import { stateOf, states, words } from "./words.js";
 
-/** The events that pass, the last seen first, then the largest. */
+/** The events that pass, the last seen first, then the most certain. */
 export function choose(events, { state, kind }) {
   return events
     .filter((event) => (!state || event.state === state) && (!kind || event.class === kind))
-    .sort((a, b) => String(b.last_seen ?? "").localeCompare(String(a.last_seen ?? "")) || b.area_m2 - a.area_m2);
+    .sort((a, b) => String(b.last_seen ?? "").localeCompare(String(a.last_seen ?? "")) || b.score - a.score);
 }
 
 function counted(events, key) {

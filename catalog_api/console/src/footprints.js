@@ -5,7 +5,7 @@ import * as format from "./format.js";
 import { picture as pictureOf } from "./preview.js";
 import { kinds, methods, words } from "./words.js";
 
-const MOST = 6; // what lies under one place beyond this is told as a number
+const MOST = 4; // of one kind under one place; what lies there beyond them is told as a number
 
 /** A switch with swatch and count for each kind, and the choice of the orthophoto laid on the map. */
 export function showLayers(box, found, previews, { visible, preview, onVisible, onPreview }) {
@@ -36,7 +36,7 @@ export function showLayers(box, found, previews, { visible, preview, onVisible, 
   );
 }
 
-/** What was captured over a clicked place, smallest footprint first. `onClose` takes the card away. */
+/** What was captured over a clicked place, kind by kind. `onClose` takes the card away. */
 export function showCaptures(box, pairs, onClose) {
   const entry = ([kind, item]) => {
     const p = item.properties ?? {};
@@ -59,7 +59,11 @@ export function showCaptures(box, pairs, onClose) {
       ),
     );
   };
-  const left = pairs.length - MOST;
+  const rest = (kind, left) => h("li", { class: "capture-rest" }, both(kinds[kind]), ` + ${left}`);
+  const ofKind = Object.keys(kinds).flatMap((kind) => {
+    const same = pairs.filter(([other]) => other === kind);
+    return [...same.slice(0, MOST).map(entry), ...(same.length > MOST ? [rest(kind, same.length - MOST)] : [])];
+  });
   box.replaceChildren(
     h(
       "div",
@@ -67,8 +71,7 @@ export function showCaptures(box, pairs, onClose) {
       h("h2", { tabindex: "-1" }, both(words.here)),
       h("button", { type: "button", on: { click: onClose } }, both(words.close)),
     ),
-    h("ul", {}, ...pairs.slice(0, MOST).map(entry)),
-    left > 0 ? h("p", {}, both([`另有 ${left} 项，放大地图后再选`, `${left} more; zoom in to tell them apart`])) : "",
+    h("ul", {}, ...ofKind),
   );
   box.hidden = false;
 }

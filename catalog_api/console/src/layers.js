@@ -21,7 +21,7 @@ function footprintLayers(kind, colour) {
       id: `${kind}-fill`,
       type: "fill",
       filter: ["==", "$type", "Polygon"],
-      paint: { "fill-color": colour, "fill-opacity": kind === "photos" ? 0.03 : 0.05 },
+      paint: { "fill-color": colour, "fill-opacity": kind === "photos" ? 0 : 0.05 },
     },
     {
       ...common,

@@ -1,6 +1,6 @@
 // The page: reads everything once, keeps what is chosen, and tells each part what to show.
 
-import { events as readEvents, items as readItems } from "./api.js";
+import { events as readEvents, items as readItems, stats as readStats } from "./api.js";
 import { showDetail } from "./detail.js";
 import { both, h } from "./dom.js";
 import { choose, showFilters } from "./filters.js";
@@ -12,7 +12,7 @@ import { showEmpty, showProblem, showTotals } from "./status.js";
 import { kinds, words } from "./words.js";
 
 const MOST = { flights: 500, photos: 2000, orthophotos: 500, detections: 200, changes: 200 };
-const HIDDEN_AT_FIRST = new Set(["detections", "changes"]); // they cover the imagery they were made from
+const FEW_PHOTOS = 60; // more outlines than this hide what they are drawn on until they are asked for
 
 const at = (id) => document.getElementById(id);
 
@@ -22,7 +22,7 @@ const page = {
   found: Object.fromEntries(Object.keys(kinds).map((kind) => [kind, { items: [], more: false }])),
   previews: [],
   choice: { state: "", kind: "" },
-  visible: new Set(Object.keys(kinds).filter((kind) => !HIDDEN_AT_FIRST.has(kind))),
+  visible: new Set(["flights", "orthophotos"]), // runs lie where the imagery lies that they were made from
   preview: null,
 };
 let map = null;
@@ -124,18 +124,19 @@ function drawMap() {
 async function read() {
   at("status").replaceChildren(both(words.loading));
   const reading = Object.entries(MOST).map(async ([kind, limit]) => [kind, await readItems(kind, limit)]);
-  const [events, ...found] = await Promise.allSettled([readEvents(), ...reading]);
+  const [events, stats, ...found] = await Promise.allSettled([readEvents(), readStats(), ...reading]);
   if (events.status === "fulfilled") page.events = events.value;
   for (const answer of found) {
     if (answer.status === "fulfilled") page.found[answer.value[0]] = answer.value[1];
   }
+  if (page.found.photos.items.length <= FEW_PHOTOS) page.visible.add("photos");
   page.previews = previewsOf(page.found.orthophotos.items);
   page.preview = page.previews[0] ?? null;
 
-  const problem = [events, ...found].find(({ status }) => status === "rejected");
+  const problem = [events, stats, ...found].find(({ status }) => status === "rejected");
   if (problem) showProblem(at("status"), problem.reason);
   else showEmpty(at("status"), page.events.length, Object.values(page.found).some(({ items }) => items.length));
-  showTotals(at("totals"), page.found, page.events);
+  if (stats.status === "fulfilled") showTotals(at("totals"), stats.value, page.events);
   drawLayers();
   drawMap();
   drawList();

@@ -4,15 +4,16 @@ import { ApiError } from "./api.js";
 import { both, command, h } from "./dom.js";
 import { kinds, words } from "./words.js";
 
-/** The numbers in the page's head. A plus sign says that only the newest were read. */
-export function showTotals(box, found, events) {
-  const total = (label, number, more = false) =>
-    h("div", {}, h("dt", {}, both(label)), h("dd", {}, `${number}${more ? "+" : ""}`));
-  const filed = events.filter(({ ticket }) => ticket).length;
+const sum = (counts) => Object.values(counts).reduce((all, n) => all + n, 0);
+
+/** The numbers in the page's head: what the server counted, and the tickets among the events that were read. */
+export function showTotals(box, { items, events: byState }, events) {
+  const total = (label, number) => h("div", {}, h("dt", {}, both(label)), h("dd", {}, String(number)));
+  const partial = events.length < sum(byState);
   box.replaceChildren(
-    ...["flights", "photos", "orthophotos"].map((kind) => total(kinds[kind], found[kind].items.length, found[kind].more)),
-    total(words.events, events.length),
-    total(words.tickets, filed),
+    ...["flights", "orthophotos", "photos"].map((kind) => total(kinds[kind], items[kind] ?? 0)),
+    total(words.events, sum(byState)),
+    total(words.tickets, `${events.filter(({ ticket }) => ticket).length}${partial ? "+" : ""}`),
   );
 }
 

@@ -2,6 +2,7 @@
 
 export const words = {
   all: ["全部", "All"],
+  approvedBy: ["批准人", "Approved by"],
   area: ["面积", "Area"],
   before: ["之前", "Before"],
   after: ["之后", "After"],
@@ -76,10 +77,11 @@ export function stateOf(name) {
   return states[name] ?? { text: [String(name), ""], tone: "dropped" };
 }
 
+/** The catalogue's collections, in the order in which they are shown. */
 export const kinds = {
   flights: ["架次", "Flights"],
-  photos: ["照片", "Photos"],
   orthophotos: ["正射影像", "Orthophotos"],
+  photos: ["照片", "Photos"],
   detections: ["目标识别", "Detections"],
   changes: ["变化检测", "Changes"],
 };
