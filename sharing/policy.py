@@ -69,7 +69,7 @@ def security_of(item: Mapping[str, Any]) -> SecurityClass:
     """The class of a STAC item: `internal` where it does not say, and where it says what nobody here knows, the
     strictest."""
     stated = item.get("properties", {}).get("flyonce:security", SecurityClass.INTERNAL)
-    return SecurityClass(stated) if stated in set(SecurityClass) else SecurityClass.SENSITIVE
+    return SecurityClass(stated) if stated in tuple(SecurityClass) else SecurityClass.SENSITIVE
 
 
 def decide(principal: Principal, action: Action, item: Mapping[str, Any] | None = None) -> Decision:

@@ -28,7 +28,8 @@ TOPIC = "tickets"
 """Of the outbox messages that a gateway files; their key is the ticket's number, their body `wire.ticket_json`."""
 DAY_ZONE = timezone(timedelta(hours=8))
 """A ticket's number carries the day in China."""
-_NEAR_DEGREES = 0.001  # about 100 m: farther apart no position errors join; the distance itself is checked after
+_WIDEST_M = 100.0
+"""No event's position error is taken for more when neighbours are looked up; distances are checked afterwards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +179,7 @@ def _recorded(conn: Connection, ids: list[str]) -> dict[str, str]:
 def _nearby(conn: Connection, run: Sequence[Sighting]) -> list[Event]:
     """Events that sightings of one run might belong to, less those that this run has a sighting of already."""
     west, south, east, north = shapely.union_all([_shape(sighting.geometry) for sighting in run]).bounds
-    margin = max(joining.reach(sighting, 100) for sighting in run) / 100 * _NEAR_DEGREES
+    margin = max(joining.reach(sighting, _WIDEST_M) for sighting in run) / 110_000  # metres to degrees of latitude
     wide = margin / max(0.01, math.cos(math.radians(max(abs(south), abs(north)))))
     box = (events.c.south <= north + margin) & (events.c.north >= south - margin)
     if west - wide > -180 and east + wide < 180:  # else across the antimeridian: latitude alone

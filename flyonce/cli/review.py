@@ -122,14 +122,14 @@ def _print(events: "Sequence[Event]", as_json: bool) -> None:
         print_json({"events": shown})
         return
     table = Table(
-        Column("event 事件", overflow="fold"),
+        Column("event 事件", min_width=16),
         "class 类别",
         "state 状态",
         "score",
         "m²",
         "lon, lat",
         "seen 发现",
-        Column("ticket 工单", overflow="fold"),
+        Column("ticket 工单", min_width=18),
     )
     for event in shown:
         name = f"{event['class']} {event['code']} {event['name_zh']}".strip()

@@ -30,7 +30,7 @@ def list_(as_json: AsJson = False) -> None:
         print_json({"tickets": shown})
         return
     table = Table(
-        Column("ticket 工单", overflow="fold"),
+        Column("ticket 工单", min_width=18),
         "state 状态",
         "code 代码",
         "name 名称",

@@ -1,4 +1,4 @@
-"""The unit tests of the books, every one of them that asks for an `engine`, on a real PostgreSQL."""
+"""The unit tests of the books and of tickets, every one of them that asks for an `engine`, on a real PostgreSQL."""
 
 import importlib.util
 import inspect
@@ -6,13 +6,16 @@ from pathlib import Path
 
 UNIT = Path(__file__).parents[1] / "unit"
 
-for path in (
+SAME_TESTS = (
     "records/test_engine.py",
     "records/test_jobs.py",
     "records/test_outbox.py",
     "records/test_receipts.py",
     "records/test_history.py",
-):
+    "tickets/test_store.py",
+)
+
+for path in SAME_TESTS:
     spec = importlib.util.spec_from_file_location(f"on_postgres_{Path(path).stem}", UNIT / path)
     assert spec is not None
     assert spec.loader is not None
@@ -20,4 +23,5 @@ for path in (
     spec.loader.exec_module(module)
     for name, function in vars(module).items():
         if name.startswith("test_") and "engine" in inspect.signature(function).parameters:
+            assert name not in globals(), f"two tests are called {name}: one would hide the other"
             globals()[name] = function
