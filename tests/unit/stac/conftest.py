@@ -1,6 +1,7 @@
 """Offline validation of what the builders make, and captures to build from."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -123,14 +124,24 @@ def orthophoto() -> Capture:
     )
 
 
+@pytest.fixture(scope="session")
+def empty_catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with the catalogue's tables and collections, to be copied."""
+    path = tmp_path_factory.mktemp("catalog") / "empty.sqlite"
+    engine = open_engine(f"sqlite:///{path}")
+    migrate(engine)
+    for collection in all_collections():
+        SqliteCatalog(engine).put_collection(collection)
+    engine.dispose()
+    return path
+
+
 @pytest.fixture
-def catalog(tmp_path: Path) -> Iterator[SqliteCatalog]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'catalog.sqlite'}")
+def catalog(tmp_path: Path, empty_catalog: Path) -> Iterator[SqliteCatalog]:
+    path = tmp_path / "catalog.sqlite"
+    shutil.copy(empty_catalog, path)
+    engine = open_engine(f"sqlite:///{path}")
     # Thousands of small commits: what is tested here is what is found, not what survives a power cut.
     event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous = OFF"))
-    migrate(engine)
-    catalog = SqliteCatalog(engine)
-    for collection in all_collections():
-        catalog.put_collection(collection)
-    yield catalog
+    yield SqliteCatalog(engine)
     engine.dispose()
