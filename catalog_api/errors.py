@@ -70,10 +70,8 @@ def _http(_: Request, error: Exception) -> Response:
     detail = str(error.detail) if isinstance(error, HTTPException) else ""
     if detail == "Not Found":
         detail = "There is nothing at this address."
-    # stac-fastapi's own complaints name their parameter in words only.
-    named = {"field": field} if (field := next((f for f in ("bbox", "datetime") if f in detail.lower()), None)) else {}
     headers = dict(error.headers) if isinstance(error, HTTPException) and error.headers else None
-    return problem(status, detail, code=HTTPStatus(status).phrase.replace(" ", ""), headers=headers, **named)
+    return problem(status, detail, code=HTTPStatus(status).phrase.replace(" ", ""), headers=headers)
 
 
 def _validation(_: Request, error: Exception) -> Response:

@@ -88,17 +88,20 @@ def principal_of(scope: Scope) -> Principal:
 
 
 def _keys_in(headers: Headers) -> Iterable[bytes]:
-    """What could be the key: a bearer token, X-API-Key, or the password of Basic, whatever the user's name."""
+    """What could be the key: a bearer token, X-API-Key, or the password of Basic, whatever the user's name.
+
+    As the bytes that were sent; starlette reads headers as Latin-1.
+    """
     scheme, _, value = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        yield value.strip().encode()
+        yield value.strip().encode("latin-1")
     elif scheme.lower() == "basic":
         try:
             yield base64.b64decode(value.strip(), validate=True).partition(b":")[2]
         except ValueError:
             return
     if "x-api-key" in headers:
-        yield headers["x-api-key"].encode()
+        yield headers["x-api-key"].encode("latin-1")
 
 
 def _from_here(scope: Scope, headers: Headers) -> bool:

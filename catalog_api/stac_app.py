@@ -7,7 +7,6 @@ from pydantic import BaseModel
 from pydantic_settings import SettingsConfigDict
 from stac_fastapi.api.app import StacApi
 from stac_fastapi.api.models import (
-    ItemCollectionUri,
     create_get_request_model,
     create_post_request_model,
     create_request_model,
@@ -23,7 +22,7 @@ from stac_fastapi.types.search import APIRequest
 from catalog_api.queryables import Queryables
 from catalog_api.reading import reader_of
 from catalog_api.stac_client import CatalogClient
-from catalog_api.stac_query import FilterPost
+from catalog_api.stac_requests import FilterPost, ItemsGet, SearchGet, SearchPost
 from stac import cql2
 from stac.collections import STAC_VERSION
 
@@ -82,11 +81,11 @@ def add_stac(app: FastAPI, version: str) -> None:
         stac_version=STAC_VERSION,
         app=app,
         router=APIRouter(prefix=PREFIX, tags=["STAC"]),
-        search_get_request_model=create_get_request_model(extensions),
-        search_post_request_model=create_post_request_model(extensions),
+        search_get_request_model=create_get_request_model(extensions, SearchGet),
+        search_post_request_model=create_post_request_model(extensions, SearchPost),
         items_get_request_model=cast(
             type[APIRequest],
-            create_request_model("ItemCollectionRequest", ItemCollectionUri, extensions, request_type="GET"),
+            create_request_model("ItemCollectionRequest", ItemsGet, extensions, request_type="GET"),
         ),
         middlewares=[],
         route_dependencies=[],

@@ -2,9 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any, Literal
-
-from pydantic import BaseModel, Field
+from typing import Any
 
 from stac import cql2, times
 from stac.geometry import box_of
@@ -15,21 +13,11 @@ ALWAYS = frozenset(("type", "id", "collection"))
 """Members of an item that no `fields` leaves out."""
 
 
-class FilterPost(BaseModel):
-    """Filter of a POST. Beside CQL2 JSON it may be text, as pystac-client sends it."""
-
-    filter_expr: dict[str, Any] | bool | str | None = Field(
-        None, alias="filter", description="CQL2 JSON, or CQL2 text with `filter-lang` cql2-text."
-    )
-    filter_crs: str | None = Field(None, alias="filter-crs", description=f"Only {CRS84}.")
-    filter_lang: Literal["cql2-json", "cql2-text"] | None = Field(None, alias="filter-lang")
-
-
 def query_of(
     *,
     collections: Sequence[str] | None = None,
     ids: Sequence[str] | None = None,
-    bbox: Sequence[float] | None = None,
+    bbox: Sequence[float] | str | None = None,
     intersects: dict[str, Any] | str | None = None,
     datetime: str | None = None,
     limit: int | None = None,
@@ -49,7 +37,7 @@ def query_of(
     box = None
     if bbox is not None:
         try:
-            box = box_of(bbox)
+            box = box_of([float(part) for part in bbox.split(",")] if isinstance(bbox, str) else bbox)
         except ValueError as error:
             raise QueryError("bbox", str(error)) from error
     if filter_crs not in (None, CRS84):
