@@ -195,8 +195,21 @@ def simulate(
     mark = {"simulated": True, "seed": seed}
     truth = _write_json(out / "truth.geojson", {"type": "FeatureCollection", **mark, "features": features})
     exact = [pose for i, name in enumerate(("before", "after")) for pose in describe(name, flights[i], origin)]
-    about = "east and north of each camera and its yaw are those of the CRS's grid; ground is flat; pixels are corners"
-    poses = _write_json(out / "poses.json", {**mark, "crs": CRS, "ground": GROUND, "about": about, "photos": exact})
+    beside = registration.offset(np.array([width / 2]), np.array([height / 2]))
+    document = {
+        **mark,
+        "crs": CRS,
+        "ground": GROUND,
+        "about": "Positions and yaw are those of the CRS's grid, without the instruments' errors. The ground is flat. "
+        "Pixels run from 0 to width and 0 to height, whole numbers lie between pixels.",
+        "misregistration": {
+            "about": "How far beside its place after/orthophoto.tif shows the ground in its middle, metres.",
+            "east": float(beside[0][0]),
+            "north": -float(beside[1][0]),
+        },
+        "photos": exact,
+    }
+    poses = _write_json(out / "poses.json", document)
     changes = sum(feature["properties"]["change"] != "unchanged" for feature in features)
     times = days[0].taken, days[1].taken
     return Simulation(out, seed, (orthophotos[0], orthophotos[1]), (photos[0], photos[1]), times, truth, poses, changes)

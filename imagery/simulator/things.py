@@ -8,7 +8,7 @@ from shapely import affinity, unary_union
 from shapely.geometry import Polygon
 from shapely.geometry.base import BaseGeometry
 
-from imagery.simulator.values import Colour, Form, Lobe, Part, Pattern, Rect, Spoil, Thing, stream
+from imagery.simulator.values import Colour, Form, Lobe, Part, Pattern, Rect, Spoil, Thing, jitter, stream
 
 SPOILS: tuple[Spoil, ...] = ("loam", "clay", "topsoil", "sand", "gravel", "concrete", "brick", "mixed", "local")
 """`local` is dug on the spot and hardly differs from the bare ground around it."""
@@ -19,11 +19,6 @@ CAR_COLOURS: tuple[Colour, ...] = (
 )  # fmt: skip
 
 CAR_SHARES = (0.2, 0.14, 0.12, 0.08, 0.13, 0.13, 0.06, 0.05, 0.04, 0.03, 0.02)
-
-
-def _jitter(rng: np.random.Generator, colour: Colour, spread: float) -> Colour:
-    red, green, blue = np.clip(np.asarray(colour) + rng.normal(0, spread) + rng.normal(0, spread / 3, 3), 6, 250)
-    return float(red), float(green), float(blue)
 
 
 def _wobble(rng: np.random.Generator, strength: float) -> tuple[tuple[float, float], ...]:
@@ -75,7 +70,7 @@ def _outline(parts: list[Part], gap: float) -> Polygon:
 
 def _pipes(rng: np.random.Generator) -> list[Part]:
     plastic = rng.random() < 0.35
-    colour = _jitter(
+    colour = jitter(
         rng, (196, 92, 40) if plastic and rng.random() < 0.4 else (44, 46, 48) if plastic else (178, 174, 166), 8
     )
     diameter = rng.uniform(0.22, 0.4) if plastic else rng.uniform(0.5, 1.5)
@@ -87,12 +82,12 @@ def _pipes(rng: np.random.Generator) -> list[Part]:
             u = (row - (rows - 1) / 2) * (length + 0.25) + rng.normal(0, 0.05 if not plastic else 0.2)
             v = (number - (count - 1) / 2) * diameter * rng.uniform(1.0, 1.04)
             plan = Rect(u, v, length, diameter, float(rng.normal(0, 0.02)))
-            parts.append(Part(plan, "pipe", _jitter(rng, colour, 4), diameter, pattern="stains"))
+            parts.append(Part(plan, "pipe", jitter(rng, colour, 4), diameter, pattern="stains"))
     return parts
 
 
 def _bricks(rng: np.random.Generator) -> list[Part]:
-    colour = _jitter(rng, ((150, 82, 62), (166, 160, 150), (122, 118, 114), (172, 108, 76))[rng.integers(4)], 7)
+    colour = jitter(rng, ((150, 82, 62), (166, 160, 150), (122, 118, 114), (172, 108, 76))[rng.integers(4)], 7)
     side = rng.uniform(0.95, 1.2)
     rows, columns = int(rng.integers(1, 4)), int(rng.integers(2, 6))
     parts = []
@@ -106,7 +101,7 @@ def _bricks(rng: np.random.Generator) -> list[Part]:
                 side, side * 0.9, float(rng.normal(0, 0.05)),
             )  # fmt: skip
             parts.append(
-                Part(plan, "box", _jitter(rng, colour, 5), rng.uniform(0.7, 1.2), pattern="bricks", period=0.24)
+                Part(plan, "box", jitter(rng, colour, 5), rng.uniform(0.7, 1.2), pattern="bricks", period=0.24)
             )
     return parts or [Part(Rect(0, 0, side, side), "box", colour, 0.9, pattern="bricks", period=0.24)]
 
@@ -118,7 +113,7 @@ def _bundles(rng: np.random.Generator, colour: Colour, pattern: Pattern, period:
         width = rng.uniform(0.35, 0.6) if pattern == "rods" else rng.uniform(0.8, 1.2)
         v = (number - (count - 1) / 2) * 1.15 * (0.6 if pattern == "rods" else 1.1)
         plan = Rect(rng.normal(0, 0.25), v, length * rng.uniform(0.93, 1.05), width, float(rng.normal(0, 0.03)))
-        parts.append(Part(plan, "box", _jitter(rng, colour, 7), rng.uniform(0.25, 0.8), pattern=pattern, period=period))
+        parts.append(Part(plan, "box", jitter(rng, colour, 7), rng.uniform(0.25, 0.8), pattern=pattern, period=period))
     return parts
 
 
@@ -137,7 +132,7 @@ def _precast(rng: np.random.Generator) -> list[Part]:
         u, v = (number % 3 - 1) * 1.85 + rng.normal(0, 0.15), (number // 3 - 0.5) * 1.85 + rng.normal(0, 0.15)
         form: Form = "ring" if rng.random() < 0.55 else "box"
         plan = Rect(u, v, side, side, float(rng.uniform(0, math.pi)))
-        parts.append(Part(plan, form, _jitter(rng, (186, 182, 174), 6), rng.uniform(0.5, 1.3), pattern="stains"))
+        parts.append(Part(plan, form, jitter(rng, (186, 182, 174), 6), rng.uniform(0.5, 1.3), pattern="stains"))
     return parts
 
 
@@ -157,7 +152,7 @@ def _rubble(rng: np.random.Generator, area: float) -> list[Part]:
             distance * math.cos(bearing), distance * math.sin(bearing) * 0.8,
             size, size * rng.uniform(0.5, 1.0), float(rng.uniform(0, math.pi)),
         )  # fmt: skip
-        parts.append(Part(plan, "chunk", _jitter(rng, colours[rng.integers(5)], 10), size * rng.uniform(0.3, 0.7)))
+        parts.append(Part(plan, "chunk", jitter(rng, colours[rng.integers(5)], 10), size * rng.uniform(0.3, 0.7)))
     return parts
 
 
@@ -179,7 +174,7 @@ def _bags(rng: np.random.Generator, area: float) -> list[Part]:
             rng.uniform(0.5, 0.95), rng.uniform(0.35, 0.6), float(rng.uniform(0, math.pi)),
         )  # fmt: skip
         shade = colours[min(int(rng.exponential(1.6)), 5)]
-        parts.append(Part(plan, "dome", _jitter(rng, shade, 8), rng.uniform(0.2, 0.42)))
+        parts.append(Part(plan, "dome", jitter(rng, shade, 8), rng.uniform(0.2, 0.42)))
     return parts + _rubble(rng, area * 0.4)
 
 
@@ -210,8 +205,8 @@ def make_car(rng: np.random.Generator, key: int) -> Thing:
     """A car or a van about the origin, along x."""
     van = rng.random() < 0.15
     length, width, height = (5.4, 1.95, 2.1) if van else (rng.uniform(4.2, 4.9), rng.uniform(1.74, 1.88), 1.45)
-    colour = _jitter(rng, CAR_COLOURS[rng.choice(len(CAR_COLOURS), p=CAR_SHARES)], 4)
-    glass = _jitter(rng, (46, 52, 60), 7)
+    colour = jitter(rng, CAR_COLOURS[rng.choice(len(CAR_COLOURS), p=CAR_SHARES)], 4)
+    glass = jitter(rng, (46, 52, 60), 7)
     body = Rect(0, 0, length, width)
     parts = [Part(body, "box", colour, 0.95)]
     cabin_at, cabin = (-0.15, length * 0.8) if van else (-0.08 * length, length * 0.56)
@@ -222,13 +217,13 @@ def make_car(rng: np.random.Generator, key: int) -> Thing:
 
 def make_lorry(rng: np.random.Generator, key: int) -> Thing:
     """A tipper about the origin, along x, its tray empty."""
-    colour = _jitter(rng, ((40, 96, 66), (150, 44, 36), (206, 150, 40))[rng.integers(3)], 5)
+    colour = jitter(rng, ((40, 96, 66), (150, 44, 36), (206, 150, 40))[rng.integers(3)], 5)
     body = Rect(0, 0, rng.uniform(7.6, 9.0), 2.5)
     tray = body.part(-1.1, 0, body.length - 2.6, 2.44)
     parts = (
         Part(body, "box", (64, 64, 66), 1.2),
         Part(tray, "box", colour, 2.6),
-        Part(tray.part(0, 0, tray.length - 0.24, 2.2), "box", _jitter(rng, (112, 104, 94), 6), 2.61, pattern="stains"),
+        Part(tray.part(0, 0, tray.length - 0.24, 2.2), "box", jitter(rng, (112, 104, 94), 6), 2.61, pattern="stains"),
         Part(body.part(body.length / 2 - 1.05, 0, 2.1, 2.46), "box", colour, 2.9),
         Part(body.part(body.length / 2 - 0.3, 0, 0.4, 2.2), "box", (44, 50, 58), 2.91),
     )

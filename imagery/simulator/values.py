@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from shapely.geometry import Polygon
 
-Kind = Literal["spoil_heap", "construction_material", "debris", "roof", "car", "tree", "building"]
+Kind = Literal["spoil_heap", "construction_material", "debris", "roof", "car"]
 Change = Literal["appeared", "disappeared", "altered", "unchanged"]
 Form = Literal["flat", "box", "pipe", "ring", "gable", "hip", "dome", "chunk", "disc"]
 Pattern = Literal["", "bricks", "corrugated", "tiles", "boards", "rods", "panels", "stains", "worn"]
@@ -26,6 +26,12 @@ def stream(seed: int, *names: str | int) -> np.random.Generator:
     """An independent random stream for each name, so that one more tree does not move every car."""
     keys = [zlib.crc32(name.encode()) if isinstance(name, str) else name for name in names]
     return np.random.default_rng(np.random.SeedSequence(entropy=seed, spawn_key=keys))
+
+
+def jitter(rng: np.random.Generator, colour: Colour, spread: float = 7) -> Colour:
+    """A colour near `colour`: lighter or darker by about `spread`, tinted by a third of it."""
+    red, green, blue = np.clip(np.asarray(colour) + rng.normal(0, spread) + rng.normal(0, spread / 3, 3), 6, 250)
+    return float(red), float(green), float(blue)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ import json
 import math
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,12 @@ from pyproj import Geod, Proj, Transformer
 from rasterio.transform import rowcol
 from shapely import unary_union
 from shapely.geometry import Polygon, box, shape
+from typer.testing import CliRunner
 
+from flyonce import cli
 from imagery.camera import Camera
 from imagery.errors import Refused
+from imagery.simulator import simulate as simulator
 from imagery.simulator.days import two_days
 from imagery.simulator.flights import fly
 from imagery.simulator.place import convergence, place, to_degrees
@@ -193,3 +197,35 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
         simulate(tmp_path, 1)
     assert refused.value.reason == "not-empty"
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_the_same_seed_writes_the_same_bytes(tmp_path: Path) -> None:
+    one, two = (simulate(tmp_path / name, 3, size_m=(32.0, 30.0)) for name in ("one", "two"))
+    files = sorted(path.relative_to(one.folder) for path in one.folder.rglob("*") if path.is_file())
+    assert len(files) >= 6
+    for file in files:
+        assert (one.folder / file).read_bytes() == (two.folder / file).read_bytes(), file
+
+
+def test_the_command_refuses_a_folder_that_is_not_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.txt").write_text("keep")
+    monkeypatch.setattr("sys.argv", ["flyonce", "simulate", str(tmp_path), "--seed", "1"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    assert "nothing is overwritten" in capsys.readouterr().err
+
+
+def test_the_command_tells_what_it_wrote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a small block; everything else is the real thing."""
+    monkeypatch.setattr(simulator, "simulate", partial(simulate, size_m=(32.0, 30.0)))
+    result = CliRunner().invoke(cli.app, ["simulate", str(tmp_path / "out"), "--seed", "5", "--json"])
+    assert result.exit_code == 0
+    told = json.loads(result.stdout)
+    assert told["simulated"] is True
+    assert [flight["name"] for flight in told["flights"]] == ["before", "after"]
+    for flight in told["flights"]:
+        assert all(Path(path).is_file() for path in [flight["orthophoto"], *flight["photos"]])
+    assert Path(told["truth"]).is_file()

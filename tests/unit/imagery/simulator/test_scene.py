@@ -5,7 +5,8 @@ import itertools
 import pytest
 from shapely.geometry import box
 
-from imagery.simulator.scene import INSET, lay_out
+from imagery.simulator.land import INSET
+from imagery.simulator.scene import lay_out
 from imagery.simulator.things import make_heap, put
 from imagery.simulator.values import Rect, Scene, stream
 
