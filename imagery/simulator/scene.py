@@ -188,7 +188,7 @@ def _things(land: Land) -> None:
 
 
 def _roof(land: Land, rng: np.random.Generator) -> None:
-    """One roof in full view is built on or covered anew."""
+    """One roof in full view, where there is one, is built on or covered anew."""
     roofs = [
         number
         for number, building in enumerate(land.buildings)
