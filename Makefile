@@ -1,4 +1,6 @@
 # Every target sets up what it needs. PYTHON may name another interpreter (3.11 to 3.13).
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -55,7 +57,7 @@ lint: setup  ## Style, types, direction of imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-logo || $(BIN)/lint-imports
+	@$(BIN)/lint-imports | tail -n 12
 
 format: setup  ## Let ruff mend what it can
 	@$(BIN)/ruff check --fix .
