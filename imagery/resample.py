@@ -71,25 +71,27 @@ def bilinear(data: Data, valid: Valid | None, u: NDArray[np.int64], v: NDArray[n
     """Linear interpolation of `data` at cells' centres (u, v) [H, W] in 1/64 pixel from its corner. What lies outside
     of `data` is void."""
     height, width = data.shape[1:]
-    x, fx = np.divmod(u - UNIT // 2, UNIT)
-    y, fy = np.divmod(v - UNIT // 2, UNIT)
+    left, above = u - UNIT // 2, v - UNIT // 2
+    x, y = left // UNIT, above // UNIT
+    fx, fy = (left - x * UNIT).astype(np.uint32), (above - y * UNIT).astype(np.uint32)
+    gx, gy = np.uint32(UNIT) - fx, np.uint32(UNIT) - fy
     inside = (x >= 0) & (x < width - 1) & (y >= 0) & (y < height - 1)
-    at = np.where(inside, y * width + x, 0)
+    everywhere = valid is None and bool(inside.all())
+    at = y * width + x if everywhere else np.where(inside, y * width + x, 0)
     flat = data.reshape(len(data), -1)
     sums = np.zeros((len(data), *u.shape), dtype=np.uint32)
     weights = np.zeros(u.shape, dtype=np.uint32)
-    for step, weight in (
-        (0, (UNIT - fx) * (UNIT - fy)),
-        (1, fx * (UNIT - fy)),
-        (width, (UNIT - fx) * fy),
-        (width + 1, fx * fy),
-    ):
-        w = np.where(inside, weight, 0).astype(np.uint32)
-        if valid is not None:
-            w *= valid.reshape(-1).take(at + step, mode="clip")
+    for step, weight in ((0, gx * gy), (1, fx * gy), (width, gx * fy), (width + 1, fx * fy)):
+        near = at + step
+        if not everywhere:
+            weight *= inside
+            if valid is not None:
+                weight *= valid.reshape(-1).take(near, mode="clip")
+            weights += weight
         for band in range(len(data)):
-            sums[band] += flat[band].take(at + step, mode="clip") * w
-        weights += w
+            sums[band] += flat[band].take(near, mode="clip") * weight
+    if everywhere:
+        return _rounded(sums, np.uint32(UNIT * UNIT)), inside
     return _normalised(sums, weights, UNIT * UNIT)
 
 
