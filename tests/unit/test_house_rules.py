@@ -1,5 +1,6 @@
 """The promises of the house plan that a program can check."""
 
+import ast
 import importlib
 import re
 import subprocess
@@ -74,14 +75,20 @@ def test_the_command_answers_by_help() -> None:
 
 def imported_names() -> set[str]:
     """Top-level names that our packages import."""
-    pattern = re.compile(r"^\s*(?:from|import) ([a-zA-Z_]\w*)", re.MULTILINE)
-    sources = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
-    return {name for path in sources for name in pattern.findall(path.read_text())}
+    found: set[str] = set()
+    for path in (path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                found.add((node.module or "").split(".")[0])
+    return found
 
 
 # Import name → distribution, where the two differ.
 DISTRIBUTIONS = {
     "PIL": "pillow",
+    "attr": "attrs",
     "pydantic_settings": "pydantic-settings",
     "rio_cogeo": "rio-cogeo",
     "stac_fastapi": "stac-fastapi-api",
