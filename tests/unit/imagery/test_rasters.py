@@ -190,3 +190,9 @@ def test_a_truncated_geotiff_is_refused(tmp_path: Path) -> None:
         path.write_bytes(content[:kept])
         with pytest.raises(Refused, match=r"cut\.tif"):
             read_raster(path)
+
+
+@pytest.mark.parametrize("down", [-0.05, 0.05])
+def test_the_ring_is_counter_clockwise_whichever_way_rows_run(tmp_path: Path, down: float) -> None:
+    path = write(tmp_path / "a.tif", "EPSG:4547", Affine(0.05, 0, 500_000, 0, down, 3_400_000))
+    assert shape(read_raster(path).footprint.geometry).exterior.is_ccw

@@ -134,3 +134,18 @@ def test_overviews_are_listed_by_size(tmp_path: Path) -> None:
         ds.build_overviews([2, 4])
     assert open_source(path).overviews == ((202, 151), (101, 76))
     assert read(open_source(path), GroundGrid("EPSG:4547", 0.4), Window(-8_500_000, 1_250_000, 4, 4)).valid.all()
+
+
+def test_a_pixel_is_void_only_where_all_bands_say_so(tmp_path: Path) -> None:
+    """Saturated or black in one band is a colour, as GDAL's dataset mask has it."""
+    data = bands(3)
+    data[0, 5, :] = 255
+    data[:, 9, :] = 255
+    path = write(tmp_path / "bright.tif", data, nodata=255)
+    source = open_source(path)
+    grid = GroundGrid("EPSG:4547", 0.05)
+    valid = read(source, grid, source.extent(grid)).valid
+    with rasterio.open(path) as ds:
+        np.testing.assert_array_equal(valid, ds.dataset_mask() > 0)
+    assert valid[5].all()
+    assert not valid[9].any()
