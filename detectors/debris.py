@@ -15,6 +15,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from detectors import checkpoint
 from detectors.base import ModelSpec
+from imagery.errors import Refused
 
 CLASSES = ("spoil_heap", "construction_material", "debris")
 GSD = 0.08
@@ -114,9 +115,12 @@ class Debris:
 
     @classmethod
     def read(cls, path: Path, sha256: str, device: str = "cpu") -> Self:
-        """With the weights at `path`, whose checksum must be `sha256`. Refused: see `checkpoint.read`."""
-        net = Net()
-        net.load_state_dict(checkpoint.read(path, sha256))
+        """With the weights at `path`, whose SHA-256 must be `sha256`. Refused: other-network; see `checkpoint.read`."""
+        net, tensors = Net(), checkpoint.read(path, sha256)
+        needed = {name: tensor.shape for name, tensor in net.state_dict().items()}
+        if needed != {name: tensor.shape for name, tensor in tensors.items()}:
+            raise Refused("other-network", f"The weights in {path} are not those of this network.", "Train them anew.")
+        net.load_state_dict(tensors)
         return cls(net, device)
 
     def scores(self, pixels: Tensor, valid: Tensor) -> Tensor:

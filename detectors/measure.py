@@ -30,7 +30,7 @@ from imagery.tiles import Window
 
 NATIVE = 0.03
 """GSD in metres that blocks are drawn at, as `flyonce simulate` does."""
-CHANGED = 0.3
+CHANGED = 0.2
 """Share of a finding that must have changed for it to be an event between two dates."""
 OVERLAP = 0.2
 """Share of a heap that must be covered, and of a finding that must lie on truth: as the demo counts."""

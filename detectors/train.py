@@ -24,7 +24,7 @@ from detectors import checkpoint
 from detectors.debris import CLASSES, GSD, Net, prepared
 from detectors.samples import IGNORE, Sample, kept, labelled_frames
 
-CROP = 192
+CROP = 144
 FRAME_GSD = 0.019
 """Of the labelled frames, from labels.md."""
 
@@ -164,8 +164,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("detector", choices=["debris"])
     parser.add_argument("--out", type=Path, required=True, help="safetensors file to write")
-    parser.add_argument("--seeds", type=int, default=130, help="simulated blocks, seeds 0 to this")
-    parser.add_argument("--fine", type=int, default=4, help="one block in so many is drawn at half the GSD; 0: none")
+    parser.add_argument("--seeds", type=int, default=100, help="simulated blocks, seeds 0 to this")
+    parser.add_argument("--fine", type=int, default=10, help="one block in so many is drawn at half the GSD; 0: none")
     parser.add_argument("--seed", type=int, default=usual.seed)
     parser.add_argument("--steps", type=int, default=usual.steps)
     parser.add_argument("--minutes", type=float, default=math.inf)
