@@ -28,7 +28,7 @@ export function showLayers(box, found, previews, { visible, preview, onVisible, 
     "select",
     { id: "preview", on: { change: () => onPreview(previews.find(({ id }) => id === select.value) ?? null) } },
     option("", plain(words.noPreview)),
-    ...previews.map(({ id, datetime }) => option(id, `${format.minute(datetime) ?? ""} ${id}`.trim())),
+    ...previews.map(({ id, datetime, flight }) => option(id, [format.minute(datetime), flight].filter(Boolean).join(" · "))),
   );
   box.replaceChildren(
     ...switches,

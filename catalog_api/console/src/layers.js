@@ -12,21 +12,22 @@ const geojson = (data = nothing) => ({ type: "geojson", data });
 /** The filter of the layers that mark one event. */
 export const selected = (id) => ["==", ["get", "id"], id];
 
-function footprintLayers(kind, colour) {
-  const common = { source: kind };
+/** Faint, and under an orthophoto's preview: there they are only to be clicked. */
+const footprintFill = (kind, colour) => ({
+  id: `${kind}-fill`,
+  type: "fill",
+  source: kind,
+  filter: ["==", "$type", "Polygon"],
+  paint: { "fill-color": colour, "fill-opacity": kind === "photos" ? 0 : 0.05 }, // photos overlap, and would add up
+});
+
+function footprintOutlines(kind, colour) {
   const dashed = kind === "detections" || kind === "changes";
   return [
     {
-      ...common,
-      id: `${kind}-fill`,
-      type: "fill",
-      filter: ["==", "$type", "Polygon"],
-      paint: { "fill-color": colour, "fill-opacity": kind === "photos" ? 0 : 0.05 },
-    },
-    {
-      ...common,
       id: `${kind}-line`,
       type: "line",
+      source: kind,
       filter: ["==", "$type", "Polygon"],
       paint: {
         "line-color": colour,
@@ -36,9 +37,9 @@ function footprintLayers(kind, colour) {
       },
     },
     {
-      ...common,
       id: `${kind}-point`,
       type: "circle",
+      source: kind,
       filter: ["==", "$type", "Point"],
       paint: {
         "circle-radius": 3.5,
@@ -49,6 +50,9 @@ function footprintLayers(kind, colour) {
     },
   ];
 }
+
+/** The layer that an orthophoto's preview goes under. */
+export const abovePreview = `${footprintKinds[0]}-line`;
 
 /** The style; `colour(name)` is the colour of a tone or of a kind of footprint. */
 export function styleWith(colour) {
@@ -70,7 +74,8 @@ export function styleWith(colour) {
     layers: [
       { id: "background", type: "background", paint: { "background-color": "#eef1ee" } },
       { id: "graticule", type: "line", source: "graticule", paint: { "line-color": "#c9d1cd", "line-width": 1 } },
-      ...footprintKinds.flatMap((kind) => footprintLayers(kind, colour(kind))),
+      ...footprintKinds.map((kind) => footprintFill(kind, colour(kind))),
+      ...footprintKinds.flatMap((kind) => footprintOutlines(kind, colour(kind))),
       {
         id: "place",
         type: "circle",

@@ -3,9 +3,8 @@
 import { LngLatBounds, Map as MapLibre, NavigationControl, ScaleControl, setWorkerUrl } from "maplibre-gl";
 
 import { followView } from "./graticule.js";
-import { footprintKinds, selected, styleWith } from "./layers.js";
+import { abovePreview, footprintKinds, selected, styleWith } from "./layers.js";
 
-const FIRST_FOOTPRINT_LAYER = `${footprintKinds[0]}-fill`;
 const POINTING_ERROR = 12; // CSS pixels around a click in which an event counts as meant: a fingertip's worth
 
 const feature = (geometry, properties) => ({ type: "Feature", geometry, properties });
@@ -100,7 +99,7 @@ export async function openMap({ container, labels, workerUrl, locale, onEvent, o
       if (!preview) return;
       map.addSource("preview", { type: "image", url: preview.url, coordinates: preview.corners });
       const paint = { "raster-fade-duration": 0 };
-      map.addLayer({ id: "preview", type: "raster", source: "preview", paint }, FIRST_FOOTPRINT_LAYER);
+      map.addLayer({ id: "preview", type: "raster", source: "preview", paint }, abovePreview);
     },
 
     select(id) {

@@ -53,6 +53,6 @@ export function picture(item) {
 /** The orthophotos that can be laid on the map, newest first as the server sent them. */
 export function previews(orthophotos) {
   return orthophotos
-    .map((item) => ({ id: item.id, datetime: item.properties?.datetime, url: picture(item), corners: corners(item) }))
+    .map((item) => ({ id: item.id, datetime: item.properties?.datetime, flight: item.properties?.["flyonce:flight"], url: picture(item), corners: corners(item) }))
     .filter(({ url, corners: frame }) => url && frame);
 }

@@ -25,7 +25,7 @@ export const words = {
   footprintMethod: ["范围依据", "Footprint from"],
   gsd: ["分辨率", "Resolution"],
   here: ["此处的影像", "Imagery here"],
-  imageFailed: ["影像无法读取", "The image could not be read"],
+  imageFailed: ["无法读取", "Unreadable"],
   lastSeen: ["最近发现", "Last seen"],
   loading: ["正在读取…", "Loading…"],
   mapFailed: [
