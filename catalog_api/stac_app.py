@@ -3,7 +3,6 @@
 from typing import cast
 
 from fastapi import APIRouter, FastAPI
-from pydantic import BaseModel
 from pydantic_settings import SettingsConfigDict
 from stac_fastapi.api.app import StacApi
 from stac_fastapi.api.models import (
@@ -31,8 +30,8 @@ TITLE = "flyonce"
 DESCRIPTION = "一次飞行，多方共享 Fly once, share with everyone: drone captures, change and debris, open to search."
 
 
-class _Filter(FilterExtension):
-    POST: type[BaseModel] = FilterPost
+# stac-fastapi names version 1.1.0 of the extension; pystac-client looks for 1.0.0, which asks for the same.
+_SORT_1_0 = ("https://api.stacspec.org/v1.0.0/item-search#sort", "https://api.stacspec.org/v1.0.0/ogcapi-features#sort")
 
 
 class _ApiSettings(ApiSettings):
@@ -43,19 +42,26 @@ class _ApiSettings(ApiSettings):
 
 def add_stac(app: FastAPI, version: str) -> None:
     """Add core, features, item search, filter, sort, fields and paging under `/stac`."""
+    # Not a subclass: stac-fastapi looks for extensions by the names of their classes.
+    filters = FilterExtension(
+        client=Queryables(),
+        conformance_classes=[
+            FilterConformanceClasses.FILTER,
+            FilterConformanceClasses.SEARCH,
+            FilterConformanceClasses.ITEMS,
+            *cql2.CONFORMANCE,
+        ],
+    )
+    filters.POST = FilterPost
     extensions = [
-        _Filter(
-            client=Queryables(),
-            conformance_classes=[
-                FilterConformanceClasses.FILTER,
-                FilterConformanceClasses.SEARCH,
-                FilterConformanceClasses.ITEMS,
-                *cql2.CONFORMANCE,
-            ],
-        ),
+        filters,
         SortExtension(
             client=None,
-            conformance_classes=[SortConformanceClasses.ITEM_SEARCH_SORT, SortConformanceClasses.FEATURES_SORT],
+            conformance_classes=[
+                SortConformanceClasses.ITEM_SEARCH_SORT,
+                SortConformanceClasses.FEATURES_SORT,
+                *_SORT_1_0,
+            ],
         ),
         FieldsExtension(conformance_classes=[FieldsConformanceClasses.SEARCH, FieldsConformanceClasses.ITEMS]),
         TokenPaginationExtension(),

@@ -99,12 +99,20 @@ def fields_of(fields: Any) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def select(item: Item, include: frozenset[str], exclude: frozenset[str]) -> Item:
-    """The members asked for; `properties.gsd` names one property, and a longer path says more than its parent."""
-    if include:
-        item = _only(item, include | ALWAYS)
-    for name in exclude - ALWAYS:
-        item = _without(item, name.split("."))
-    return item
+    """The members asked for. `properties.gsd` names one property; what is included wins over what is left out, unless
+    that is named more closely."""
+    out = _only(item, include | ALWAYS) if include else item
+    for name in exclude - ALWAYS - include:
+        out = _without(out, name.split("."))
+        for kept in include:
+            if kept.startswith(f"{name}."):
+                out = _merged(out, _only(item, frozenset((kept,))))
+    return out
+
+
+def _merged(part: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    both = {k: _merged(part[k], v) for k, v in other.items() if isinstance(v, dict) and isinstance(part.get(k), dict)}
+    return {**part, **other, **both}
 
 
 def _only(item: Item, names: frozenset[str]) -> Item:

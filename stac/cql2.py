@@ -95,6 +95,8 @@ def _predicate(node: Any) -> Sql:
         if not args:
             raise wrong(f"{op} wants at least one argument")
         return group(f" {lower.upper()} ", [_predicate(arg) for arg in args])
+    if lower == "between" and len(args) == 2 and isinstance(args[1], list):
+        args = [args[0], *args[1]]  # as drafts of CQL2 wrote it, and clients still do
     for names, count, build in _OPERATORS:
         if lower in names:
             if len(args) != count:

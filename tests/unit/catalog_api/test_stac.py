@@ -128,6 +128,8 @@ def test_a_collection_leads_to_its_items_and_queryables(client: httpx.Client) ->
         ("+geometry", {"type", "id", "collection", "geometry"}, None),
         ("-assets,-properties.gsd", None, "no gsd"),
         ("properties,-properties.gsd", {"type", "id", "collection", "properties"}, "no gsd"),
+        ("-properties,+properties.gsd", {"type", "id", "collection", "properties"}, {"gsd"}),
+        ("+geometry,-geometry", {"type", "id", "collection", "geometry"}, None),
         ("-id", None, None),
         ("properties.nothing", {"type", "id", "collection"}, None),
     ],

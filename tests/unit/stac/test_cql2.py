@@ -490,6 +490,12 @@ def test_a_box_across_the_antimeridian(ask: Callable[[list[Item], Any], list[str
     assert ask(found, box) == ["east", "west"]
 
 
+def test_between_is_also_read_as_drafts_wrote_it() -> None:
+    name = {"property": "gsd"}
+    draft = cql2.compile_filter({"op": "between", "args": [name, [0, 1]]})
+    assert draft == cql2.compile_filter({"op": "between", "args": [name, 0, 1]})
+
+
 def test_members_of_arrays_compare_as_json() -> None:
     assert sql_functions.members([1, "1", True]) == sql_functions.members([True, 1.0, "1"])
     assert len(sql_functions.members([1, "1", True])) == 3
