@@ -59,13 +59,14 @@ class Outcome:
         return tuple(event for event in self.events if event["state"] == State.FILED)
 
 
-def run(folder: Path, seed: int, say: Say, *, workers: int = 0) -> Outcome:
+def run(folder: Path, seed: int, say: Say, *, workers: int = 0, with_photos: bool = True) -> Outcome:
     """Run the loop in `folder` (new or empty): `simulated/` holds the flights and the truth, `home/` everything else.
 
-    Raises RuntimeError naming the job that failed.
+    `with_photos=False` flies orthophotos alone, which is all that detection looks at. Raises RuntimeError naming the
+    job that failed.
     """
     say("simulating two flights 模拟两次飞行")
-    flown = simulate(folder / "simulated", seed)
+    flown = simulate(folder / "simulated", seed, with_photos=with_photos)
     settings = Settings(home=folder / "home")
     codes = load_codes(settings.codes)
     engine = Engine(settings.scheduler, workers or settings.workers)

@@ -109,7 +109,13 @@ def run_item(
     classes = mask_classes(model.classes)
     item["assets"] = {
         "features": asset(files.features, "检出图斑 Findings", "data"),
-        "mask": asset(files.mask, "分类栅格 Mask", "data", "labels-raster", **{"classification:classes": classes}),
+        "mask": asset(
+            files.mask,
+            "分类栅格 Mask",
+            "data",
+            "labels-raster",
+            **{"data_type": "uint8", "nodata": NOT_ANALYSED, "classification:classes": classes},
+        ),
         **({} if files.thumbnail is None else {"thumbnail": asset(files.thumbnail, "缩略图 Thumbnail", "thumbnail")}),
         **{key: asset(crop, f"证据截图 Evidence {key}", "overview") for key, crop in files.crops},
     }

@@ -149,14 +149,20 @@ class Simulation:
 
 
 def simulate(
-    out: Path, seed: int, on_progress: Progress | None = None, size_m: tuple[float, float] = SIZE
+    out: Path,
+    seed: int,
+    on_progress: Progress | None = None,
+    size_m: tuple[float, float] = SIZE,
+    *,
+    with_photos: bool = True,
 ) -> Simulation:
     """Write two simulated flights over one block into `out`.
 
     `before/` and `after/` each hold `orthophoto.tif` (EPSG:4547, 0.03 m, the second with a registration error of up to
     six pixels and an extent of its own) and `photos/` (nadir JPEGs with EXIF and DJI's XMP). `truth.geojson` (in
     EPSG:4326) tells what changed and what stayed, `poses.json` the exact cameras. The same seed gives the same bytes on
-    one machine. Raises Refused where `out` is not empty.
+    one machine. `with_photos=False` leaves the photos out, for whoever needs orthophotos alone. Raises Refused where
+    `out` is not empty.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise Refused("not-empty", f"{out} is not an empty folder.", "Name a new folder: nothing is overwritten.")
@@ -164,14 +170,15 @@ def simulate(
     _check(size_m, GSD)
     scene, days, origin = lay_out(seed, width, height), two_days(seed), place(seed)
     registration = misregister(seed, width, height, GSD)
-    flights = fly(seed, "before", width, height, days[0]), fly(seed, "after", width, height, days[1])
+    dates = zip(("before", "after"), days, strict=True)
+    flights = [fly(seed, name, width, height, day) if with_photos else () for name, day in dates]
     steps, done = 3 + len(flights[0]) + len(flights[1]), count(1)
 
     def tell(what: str) -> None:
         if on_progress is not None:
             on_progress(what, next(done), steps)
 
-    reach = np.concatenate([pose.corners() for flight in flights for pose in flight])
+    reach = np.concatenate([np.zeros((1, 2)), *(pose.corners() for flight in flights for pose in flight)])
     pad = math.ceil(max(-reach.min(), *(reach.max(axis=0) - size_m), EDGE) / GSD) + 8
     cols, rows = round(width / GSD), round(height / GSD)
     view = View(-pad * GSD, -pad * GSD, GSD, rows + 2 * pad, cols + 2 * pad)
@@ -188,8 +195,9 @@ def simulate(
         picture = develop(pictures[i], GSD, days[i], stream(seed, "sensor", name))
         orthophotos.append(_write_orthophoto(folder / "orthophoto.tif", picture, frames[i], origin, days[i], seed))
         tell(f"{name}/orthophoto.tif")
-        one_more = partial(tell, f"{name}/photos")
-        taken = write_photos(folder / "photos", seed, name, worlds[i], view, days[i], flights[i], origin, one_more)
+        one_more, taken = partial(tell, f"{name}/photos"), list[Path]()
+        if with_photos:
+            taken = write_photos(folder / "photos", seed, name, worlds[i], view, days[i], flights[i], origin, one_more)
         photos.append(tuple(taken))
     features = [_feature(number, one, origin) for number, one in enumerate(truth_of(scene), start=1)]
     mark = {"simulated": True, "seed": seed}
