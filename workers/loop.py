@@ -159,7 +159,19 @@ def _run(
         case DetectJob():
             change = get_item(home, job.change) if job.change else None
             item = run_detection(home, engine.client(), job, labels_of(codes), progress=heart.progress)
-            return item, {}, sightings(home, item, change) if job.propose else []
+            return item, *_proposed(home, item, change, job.propose)
+
+
+def _proposed(home: Home, item: Item, change: Item | None, wanted: bool) -> tuple[dict[str, Any], list[Sighting]]:
+    """What is proposed; a photo without a pose has findings but no place for them, which the result says."""
+    if not wanted:
+        return {}, []
+    try:
+        return {}, sightings(home, item, change)
+    except Refused as refused:
+        if refused.reason != "no-pose":
+            raise
+        return {"notes": [str(refused)]}, []
 
 
 def _finish(conn: Connection, row: jobs.Job, result: dict[str, Any]) -> None:

@@ -15,7 +15,6 @@ from typing import Any
 
 import distributed
 import numpy as np
-import rasterio
 import shapely
 from PIL import Image
 from rasterio.enums import Resampling
@@ -26,6 +25,7 @@ from detectors import registry
 from detectors.base import ModelSpec
 from imagery.polygons import NOT_ANALYSED, Region, area_m2
 from imagery.reader import reader
+from imagery.sources import dataset
 from imagery.tiles import GroundGrid, Window
 from stac.assets import COG, Stored
 from stac.items import Custody, strictest
@@ -213,7 +213,7 @@ def _thumbnail(mask: Path, captured: Captured, grid: GroundGrid, extent: Window)
     )
     with reader(captured.input.source) as opened:
         picture = np.moveaxis(opened.read(coarse, window).data, 0, -1).astype(np.float32)
-    with rasterio.open(mask) as ds:
+    with dataset(mask) as ds:
         shown = ds.read(1, out_shape=(window.height, window.width), resampling=Resampling.nearest)
     for where, colour in ((shown == NOT_ANALYSED, _VOID), ((shown > 0) & (shown < NOT_ANALYSED), _FOUND)):
         picture[where] = 0.45 * picture[where] + 0.55 * np.array(colour, dtype=np.float32)

@@ -100,6 +100,19 @@ def test_a_refused_job_fails_at_once_and_says_why(home, clusters):
     assert "orthophotos/none" in row.error
 
 
+def test_findings_in_a_photo_without_pose_are_kept_though_nothing_can_be_proposed(home, clusters, data):
+    put(home, IngestJob((str(data / "flights/caliterra_east/IMG_9361.jpg"),), "east", "UAV"))
+    photo = run_one(home, clusters[1]).result["accepted"][0]["item"]
+    put(home, DetectJob("debris", photo))
+    row = run_one(home, clusters[2])
+    assert row.state is jobs.State.DONE, row.error
+    assert row.result["events"] == []
+    assert "pose" in row.result["notes"][0]
+    assert get_item(home, row.result["item"])["properties"]["flyonce:inputs"] == [
+        get_item(home, photo)["assets"]["original"]["file:checksum"].removeprefix("1220")
+    ]
+
+
 def test_a_payload_of_another_version_fails_with_its_reason(home, clusters):
     with transaction(home.engine) as conn:
         jobs.enqueue(conn, "detect", {"detector": "debris", "source": "photos/1", "colour": "red"})
