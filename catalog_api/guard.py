@@ -73,9 +73,11 @@ class Guard:
         elif scope["path"].startswith(OPEN):
             principal = ANONYMOUS
         else:
-            challenge = {"www-authenticate": 'Bearer realm="flyonce", Basic realm="flyonce", charset="UTF-8"'}
             detail = "The API key is missing or wrong: send `Authorization: Bearer KEY`."
-            await problem(401, detail, code="Unauthorized", headers=challenge)(scope, receive, _with_headers(send))
+            answer = problem(401, detail, code="Unauthorized")
+            for scheme in ('Basic realm="flyonce", charset="UTF-8"', 'Bearer realm="flyonce"'):
+                answer.headers.append("www-authenticate", scheme)  # one line each: browsers read only the first of one
+            await answer(scope, receive, _with_headers(send))
             return
         scope.setdefault("state", {})["principal"] = principal
         await self.app(scope, receive, _with_headers(send))

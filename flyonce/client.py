@@ -1,7 +1,7 @@
 """flyonce from Python: the same questions to a home on this machine or to a server."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from workers.home import Home
 
 Item = dict[str, Any]
-Bbox = tuple[float, float, float, float]
 
 PAGE = 500
 
@@ -28,7 +27,7 @@ class Client(Protocol):
         self,
         collections: Iterable[str] = (),
         *,
-        bbox: Bbox | None = None,
+        bbox: Sequence[float] | None = None,
         datetime: str | None = None,
         filter: str | None = None,  # noqa: A002 - the standard's own word
         limit: int = 100,
@@ -71,7 +70,7 @@ class LocalClient:
         self,
         collections: Iterable[str] = (),
         *,
-        bbox: Bbox | None = None,
+        bbox: Sequence[float] | None = None,
         datetime: str | None = None,
         filter: str | None = None,  # noqa: A002
         limit: int = 100,
@@ -136,14 +135,14 @@ class RemoteClient:
         self,
         collections: Iterable[str] = (),
         *,
-        bbox: Bbox | None = None,
+        bbox: Sequence[float] | None = None,
         datetime: str | None = None,
         filter: str | None = None,  # noqa: A002
         limit: int = 100,
     ) -> list[Item]:
         asked: dict[str, Any] | None = {
             "limit": min(limit, PAGE),
-            **({"bbox": bbox} if bbox else {}),
+            **({"bbox": list(bbox)} if bbox else {}),
             **({"datetime": datetime} if datetime else {}),
             **({"collections": list(collections)} if collections else {}),
             **({"filter": filter, "filter-lang": "cql2-text"} if filter else {}),
@@ -169,9 +168,8 @@ class RemoteClient:
             ) from error
         if answer.is_error:
             told = answer.json() if "json" in answer.headers.get("content-type", "") else {}
-            remedy = " Give the server's key." if answer.status_code == httpx.codes.UNAUTHORIZED else ""
-            raise AskedWrongError(
-                f"{self.url} answered {answer.status_code}: {told.get('detail', 'nothing that explains it')}.{remedy}"
-            )
+            detail = str(told.get("detail", "nothing that explains it")).rstrip(".")
+            remedy = " Give its key (--token-file)." if answer.status_code == httpx.codes.UNAUTHORIZED else ""
+            raise AskedWrongError(f"{self.url} answered {answer.status_code}: {detail}.{remedy}")
         page: dict[str, Any] = answer.json()
         return page

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,9 +47,10 @@ def data() -> Path:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> "Home":
+def home(tmp_path: Path) -> "Iterator[Home]":
     """A fresh embedded home."""
     from records.settings import Settings
     from workers.home import Home
 
-    return Home.open(Settings(home=tmp_path / "home"))
+    with Home.open(Settings(home=tmp_path / "home")) as opened:
+        yield opened

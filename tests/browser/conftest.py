@@ -16,6 +16,7 @@ import pytest
 import uvicorn
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from pydantic import SecretStr
 
 from imagery.values import Capture, Footprint, Georeference, Position
 from records.engine import transaction
@@ -350,3 +351,11 @@ def empty(home: Home) -> Iterator[str]:
     """Address of a home that holds nothing yet."""
     with serving(home) as url:
         yield url
+
+
+@pytest.fixture
+def keyed(tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """Address of an empty home that asks for a key, and the key."""
+    key = "a key of some length"
+    with Home.open(Settings(home=tmp_path / "keyed", api_key=SecretStr(key))) as home, serving(home) as url:
+        yield url, key

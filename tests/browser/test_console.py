@@ -4,6 +4,7 @@ import io
 import re
 from typing import Any
 
+import httpx
 import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
@@ -372,3 +373,10 @@ def test_a_refusal_is_said_and_not_shown_as_emptiness(browser: Any, bundle: Any,
     expect(alert).to_contain_text(str(status))
     expect(alert).to_contain_text("API key" if status == 401 else "Could not be read")
     page.close()
+
+
+def test_with_an_api_key_the_browsers_own_login_is_enough(watched: Any, keyed: Any) -> None:
+    url, key = keyed
+    page = watched.open(url, http_credentials={"username": "anyone", "password": key})
+    expect(page.locator("#status")).to_contain_text("The catalogue is empty")
+    assert httpx.get(f"{url}/api/stats").status_code == 401
