@@ -132,7 +132,7 @@ def _line(joint: NDArray[np.int64], feature: int) -> Line:
     spread = 0.25
     for _ in range(12):
         residual = y - gain * x - offset
-        spread = max(1.4826 * _median(np.abs(residual), weight), step)
+        spread = max(_spread(residual, weight), step)
         trust = weight * np.clip(1 - (residual / (2.5 * spread)) ** 2, 0, None) ** 2
         total = trust.sum()
         mx, my = (trust * x).sum() / total, (trust * y).sum() / total
@@ -150,7 +150,12 @@ def _mode(values: NDArray[np.float64], weight: NDArray[np.float64], step: float)
     return float((int(smooth.argmax()) + int(bins.min())) * step)
 
 
-def _median(values: NDArray[np.float64], weight: NDArray[np.float64]) -> float:
+def _spread(values: NDArray[np.float64], weight: NDArray[np.float64]) -> float:
+    """Sigma of the tightest two fifths of the values: the rest may have changed, or lie in other shadow."""
+    share = 0.4
     order = np.argsort(values, kind="stable")
-    running = np.cumsum(weight[order])
-    return float(values[order][np.searchsorted(running, running[-1] / 2)])
+    values, running = values[order], np.cumsum(weight[order])
+    last = np.searchsorted(running, running - weight[order] + share * running[-1])
+    inside = last < len(values)
+    width = float((values[np.minimum(last, len(values) - 1)] - values)[inside].min())
+    return width / 1.0488  # two fifths of a normal distribution lie within 0.5244 sigma of its middle

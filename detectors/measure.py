@@ -30,6 +30,7 @@ from imagery.tiles import Window
 
 NATIVE = 0.03
 """GSD in metres that blocks are drawn at, as `flyonce simulate` does."""
+LEVIR_GSD = 0.5
 CHANGED = 0.2
 """Share of a finding that must have changed for it to be an event between two dates."""
 OVERLAP = 0.2
@@ -84,7 +85,7 @@ def compared(before: Sheet, after: Sheet) -> tuple[NDArray[np.uint8], NDArray[np
     pairs = [(tile.full, before.window(tile.full), after.window(tile.full)) for tile in tiles]
     field = change.fit_shift([change.observe_shift(*each) for each in pairs])
     tallies = [change.observe_light(field, *each) for each in pairs]
-    model = change.fit(field, tallies, change.spec.gsd, change.spec.gsd)
+    model = change.fit(field, tallies, 1.0, 1.0)  # both dates were brought to one cell
     scores, reasons = np.zeros((2, *before.valid.shape), dtype=np.uint8)
     for tile, each in zip(tiles, pairs, strict=True):
         answer = change.compare(model, *each)
@@ -169,7 +170,7 @@ def _share_marked(polygon: Polygon, mask: NDArray[np.bool_], cell: float) -> flo
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line; see `--help`. Prints one JSON object per block or scene and one for all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["debris", "loop", "scenes"])
+    parser.add_argument("what", choices=["debris", "loop", "scenes", "pairs"])
     parser.add_argument("--first", type=int, default=100_000, help="first simulated seed; 10000 and above")
     parser.add_argument("--count", type=int, default=10)
     parser.add_argument("--weights", type=Path, help="other weights than the shipped ones")
@@ -184,6 +185,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     seeds = range(given.first, given.first + given.count)
     if given.what == "scenes":
         _scenes(detector)
+    elif given.what == "pairs":
+        _pairs()
     elif given.what == "debris":
         _debris(detector, seeds)
     else:
@@ -224,6 +227,36 @@ def _scenes(detector: Detector) -> None:
         hectares = seen.valid.sum() * detector.spec.gsd**2 / 10_000
         counts = {name: len(some) for name, some in zip(detector.spec.classes, found, strict=True)}
         print(json.dumps({"scene": path.name, "hectares": round(float(hectares), 3), **counts}), flush=True)
+
+
+def _pairs() -> None:
+    """Change on labelled pairs that nothing was trained or tuned on; their labels know of buildings alone."""
+    folder = Path(os.environ.get("FLYONCE_DATA", "../shared/data")) / "pairs/levir_7"
+    total = np.zeros(4)
+    for path in sorted((folder / "A").glob("*.png")):
+        dates = []
+        for name in ("A", "B"):
+            with Image.open(folder / name / path.name) as picture:
+                dates.append(sheet(np.asarray(picture.convert("RGB")).transpose(2, 0, 1), LEVIR_GSD, LEVIR_GSD))
+        with Image.open(folder / "label" / path.name) as picture:
+            truth = np.asarray(picture.convert("L")) > 127
+        scores, reasons = compared(*dates)
+        found = (scores >= change.spec.thresholds[0]) & (reasons == Reason.COMPARABLE)
+        counts = np.array(
+            [(found & truth).sum(), (found & ~truth).sum(), (~found & truth).sum(), (~found & ~truth).sum()]
+        )
+        total += counts
+        print(json.dumps({"pair": path.name, **_agreement(counts), "hidden": round(float((reasons != 0).mean()), 3)}))
+    print(json.dumps({"all": _agreement(total)}))
+
+
+def _agreement(counts: NDArray[np.float64]) -> dict[str, float]:
+    hit, false, missed, clean = (float(value) for value in counts)
+    return {
+        "recall": round(hit / max(1.0, hit + missed), 3),
+        "unlabelled_changed": round(false / max(1.0, false + clean), 3),
+        "f1": round(2 * hit / max(1.0, 2 * hit + false + missed), 3),
+    }
 
 
 def _figures(tally: Tally) -> dict[str, float]:
