@@ -1,6 +1,6 @@
 """Items for runs of models, with where they come from, and for the models themselves."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -117,9 +117,14 @@ def run_item(
             **{"data_type": "uint8", "nodata": NOT_ANALYSED, "classification:classes": classes},
         ),
         **({} if files.thumbnail is None else {"thumbnail": asset(files.thumbnail, "缩略图 Thumbnail", "thumbnail")}),
-        **{key: asset(crop, f"证据截图 Evidence {key}", "overview") for key, crop in files.crops},
     }
-    return item
+    return with_crops(item, files.crops)
+
+
+def with_crops(run: Item, crops: Iterable[tuple[str, Stored]]) -> Item:
+    """The run with these crops, asset key and file, among its assets."""
+    evidence = {key: asset(crop, f"证据截图 Evidence {key}", "overview") for key, crop in crops}
+    return {**run, "assets": {**run["assets"], **evidence}}
 
 
 def model_item(

@@ -21,7 +21,9 @@ from imagery.errors import Refused
 from imagery.footprints import from_position
 from imagery.inspect import inspect
 from imagery.reader import reader
+from stac.assets import Stored
 from stac.collections import MODELS
+from stac.runs import with_crops
 from stac.store import Item
 from tickets.values import Evidence, Sighting
 from workers.captures import Captured, open_captured, reference
@@ -61,7 +63,10 @@ def sightings(home: Home, detections: Item, change: Item | None = None) -> list[
     changed = [shape(feature["geometry"]) for feature in _features(home, change)]
     wanted = on_changed_ground(outlines, changed)
     before = open_captured(home, earlier)
-    return _sightings(detections, (before, captured), found, wanted, _pictures(home, before, wanted))
+    crops = _pictures(home, before, wanted)
+    home.catalog.put_items([with_crops(detections, crops.values())])  # files are handed out as assets of items
+    hrefs = {index: picture.href for index, (_, picture) in crops.items()}
+    return _sightings(detections, (before, captured), found, wanted, hrefs)
 
 
 def captures_of(run: Item) -> list[str]:
@@ -122,18 +127,20 @@ def _features(home: Home, run: Item) -> list[dict[str, Any]]:
     return features
 
 
-def _pictures(home: Home, before: Captured, wanted: dict[int, Polygon]) -> dict[int, str]:
-    """Hrefs of what the earlier date shows at each place."""
+def _pictures(home: Home, before: Captured, wanted: dict[int, Polygon]) -> dict[int, tuple[str, Stored]]:
+    """What the earlier date shows at each place: asset key and file. The key names the earlier capture, since the same
+    findings may be held against another one."""
     source = before.input.source
     if before.input.pixels:
         return {}
     grid = source.grid(before.input.gsd or 1.0)
-    hrefs = {}
+    pictures = {}
     with reader(source) as opened:
         for index, outline in wanted.items():
             picture = crop(opened, grid.crs, from_lonlat(outline, grid.crs), 1.0)
-            hrefs[index] = keep(home, f"{crop_key('before', index + 1)}.jpg", picture, "image/jpeg").href
-    return hrefs
+            key = crop_key(f"before-{before.sha256[:8]}", index + 1)
+            pictures[index] = key, keep(home, f"{key}.jpg", picture, "image/jpeg")
+    return pictures
 
 
 def _on_ground(captured: Captured, outlines: dict[int, Polygon]) -> dict[int, Polygon]:

@@ -29,7 +29,7 @@ from imagery.sources import dataset
 from imagery.tiles import GroundGrid, Window
 from stac.assets import COG, Stored
 from stac.items import Custody, strictest
-from stac.runs import Model, RunFiles, run_item
+from stac.runs import RunFiles, run_item
 from stac.store import Item
 from workers.captures import Captured, open_captured
 from workers.change import compare
@@ -47,10 +47,10 @@ from workers.outputs import (
     write_mask,
 )
 from workers.results import by_class, with_source, working_folder
+from workers.shelf import model_of, shelve
 from workers.tiling import Progress, no_progress
 from workers.vectors import Feature, encode
 
-ARCHITECTURES = {"change": "change vector analysis", "debris": "U-Net"}
 THUMBNAIL_SIDE = 512
 _FOUND, _VOID = (230, 30, 30), (128, 128, 128)
 
@@ -160,18 +160,10 @@ def _write(
         crops=tuple(crops),
     )
     spec = run.spec
+    shelve(home, spec)
     item = run_item(
         run.id,
-        model=Model(
-            name=spec.name,
-            version=spec.version,
-            classes=spec.classes,
-            gsd=float(about["cell_m"]),
-            window=spec.core + 2 * spec.halo,
-            batch=spec.batch,
-            architecture=ARCHITECTURES.get(spec.name, spec.name),
-            licence=spec.licence,
-        ),
+        model=model_of(spec, float(about["cell_m"])),
         inputs=items,
         input_hashes=[one.sha256 for one in run.captured],
         geometry=_ground(items),

@@ -12,9 +12,13 @@ import pytest
 from nbclient import NotebookClient
 from PIL import Image
 
+from catalog_api.access import Reader
 from records import history
 from records.settings import Settings
+from sharing.policy import LOCAL_OPERATOR
+from stac.store import Query
 from tickets import store
+from tickets.codes import load_codes
 from tickets.states import State
 from workers.home import Home
 
@@ -53,6 +57,24 @@ def test_the_demo_acts_under_its_own_name_and_the_history_holds(demo: "Demo") ->
         filed = store.find(conn, [State.FILED], limit=1000)
         assert len(filed) == len(demo.told["tickets"])
         assert {event.approved_by for event in filed} == {"demo"}
+
+
+def test_evidence_and_lineage_lead_somewhere(demo: "Demo") -> None:
+    with Home.open(Settings(home=demo.folder / "home")) as home:
+        reader = Reader(home, load_codes(None), LOCAL_OPERATOR)
+        events = reader.events([], limit=1000)
+        assert events
+        for event in events:
+            for href in (event["evidence"]["before"], event["evidence"]["after"]):
+                path, asset = reader.file(href, href.split("/")[2])
+                assert path.read_bytes().startswith(b"\xff\xd8")
+                assert asset["type"] == "image/jpeg"
+        runs = home.catalog.search(Query(collections=("changes", "detections"))).items
+        assert len(runs) == 2
+        for run in runs:
+            sources = [link["href"].split("/") for link in run["links"] if link["rel"] == "derived_from"]
+            assert {parts[3] for parts in sources} == {"orthophotos", "models"}
+            assert all(home.catalog.get_item(parts[3], parts[5]) for parts in sources)
 
 
 def test_the_picture_shows_both_dates(demo: "Demo") -> None:
