@@ -21,7 +21,8 @@ def worker(
     from workers.loop import work
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("distributed").setLevel(logging.WARNING)
+    for chatty in ("distributed", "alembic"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())  # the job at hand is finished first
     with Home.open(Settings()) as home:
