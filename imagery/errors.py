@@ -1,7 +1,7 @@
 """Why a file or an input cannot be used."""
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - it reads as what happened
     """A file or an input that flyonce will not use, said so that a person can act on it.
 
     `reason` is a stable word for programs (`truncated`, `not-an-image`, `no-position`, `no-crs`, …); `message` names

@@ -64,7 +64,8 @@ class GroundGrid:
 
     def transform(self, window: Window) -> tuple[float, float, float, float, float, float]:
         """Affine coefficients (a, b, c, d, e, f) from a pixel of `window` to CRS x, y, in rasterio's order."""
-        return (self.cell, 0.0, window.col * self.cell, 0.0, self.y_sign * self.cell, self.y_sign * window.row * self.cell)
+        down = self.y_sign * self.cell
+        return (self.cell, 0.0, window.col * self.cell, 0.0, down, window.row * down)
 
     def cover(self, left: float, bottom: float, right: float, top: float) -> Window:
         """The smallest window holding these CRS bounds. `PIXELS` bounds have bottom > top."""
