@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from workers.home import Home
 
 ROOT = Path(__file__).parents[1]
+
+# Properties are about answers; a busy machine must not turn one into a failure.
+settings.register_profile("flyonce", deadline=None)
+settings.load_profile("flyonce")
 
 
 def lacking(what: str) -> None:
