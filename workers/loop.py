@@ -30,7 +30,7 @@ from workers.home import Home
 from workers.ingest import ingest
 from workers.jobs import KINDS, ChangeJob, DetectJob, IngestJob, Job, from_row
 from workers.labels import labels_of
-from workers.propose import sightings
+from workers.propose import proposals
 from workers.publish import run_comparison, run_detection
 
 LEASE_SECONDS = 60.0
@@ -159,19 +159,8 @@ def _run(
         case DetectJob():
             change = get_item(home, job.change) if job.change else None
             item = run_detection(home, engine.client(), job, labels_of(codes), progress=heart.progress)
-            return item, *_proposed(home, item, change, job.propose)
-
-
-def _proposed(home: Home, item: Item, change: Item | None, wanted: bool) -> tuple[dict[str, Any], list[Sighting]]:
-    """What is proposed; a photo without a pose has findings but no place for them, which the result says."""
-    if not wanted:
-        return {}, []
-    try:
-        return {}, sightings(home, item, change)
-    except Refused as refused:
-        if refused.reason != "no-pose":
-            raise
-        return {"notes": [str(refused)]}, []
+            seen, notes = proposals(home, item, change) if job.propose else ([], ())
+            return item, {"notes": list(notes)} if notes else {}, seen
 
 
 def _finish(conn: Connection, row: jobs.Job, result: dict[str, Any]) -> None:

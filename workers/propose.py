@@ -69,6 +69,16 @@ def sightings(home: Home, detections: Item, change: Item | None = None) -> list[
     return _sightings(detections, (before, captured), found, wanted, hrefs)
 
 
+def proposals(home: Home, detections: Item, change: Item | None = None) -> tuple[list[Sighting], tuple[str, ...]]:
+    """`sightings`, and notes: a photo without a pose has findings but no place for them, which is said, not raised."""
+    try:
+        return sightings(home, detections, change), ()
+    except Refused as refused:
+        if refused.reason != "no-pose":
+            raise
+        return [], (str(refused),)
+
+
 def captures_of(run: Item) -> list[str]:
     """`collection/id` of the captures that a run was made from, in the order of their dates."""
     hrefs = [str(link["href"]) for link in run["links"] if link["rel"] == "derived_from"]

@@ -5,9 +5,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flyonce.cli.output import fail
 from flyonce.cli.progress import bar
-from flyonce.cli.running import Where, are_items, explain, show
+from flyonce.cli.running import (
+    AsJson,
+    Gsd,
+    Mask,
+    Out,
+    Pixels,
+    Scheduler,
+    Where,
+    Workers,
+    are_items,
+    check_outputs,
+    explain,
+    show,
+)
 from records.settings import Settings
 
 if TYPE_CHECKING:
@@ -17,15 +29,13 @@ if TYPE_CHECKING:
 def change(
     before: Annotated[str, typer.Argument(help="The earlier file, or collection/id of the home.")],
     after: Annotated[str, typer.Argument(help="The later one.")],
-    out: Annotated[Path | None, typer.Option("--out", help="GeoJSON to write.")] = None,
-    mask: Annotated[Path | None, typer.Option("--mask", help="Mask to write (COG).")] = None,
-    pixels: Annotated[bool, typer.Option("--pixels", help="Lay both on each other by their pixels.")] = False,
-    gsd: Annotated[
-        float | None, typer.Option("--gsd", min=1e-4, max=1000, help="Metres per pixel, where the sources do not tell.")
-    ] = None,
-    workers: Annotated[int, typer.Option("--workers", min=0, help="Worker processes; 0: one per core.")] = 0,
-    scheduler: Annotated[str, typer.Option("--scheduler", help="Address of a Dask scheduler.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON.")] = False,
+    out: Out = None,
+    mask: Mask = None,
+    pixels: Pixels = False,
+    gsd: Gsd = None,
+    workers: Workers = 0,
+    scheduler: Scheduler = "",
+    as_json: AsJson = False,
 ) -> None:
     """Compare two dates: changed, unchanged, or not comparable with the reason. 变化检测。
 
@@ -33,18 +43,13 @@ def change(
     """
     from tickets.codes import load_codes
     from workers.labels import labels_of
-    from workers.results import check_targets
 
     settings = Settings()
     labels = labels_of(load_codes(settings.codes))
     of_catalogue = are_items([before, after])
-    if not of_catalogue and out is None and mask is None:
-        fail("there is nothing to write.", "Give --out F.geojson, --mask F.tif, or both.")
-    check_targets(out, mask)
+    check_outputs(of_catalogue, pixels, out, mask)
     at = Where(workers or settings.workers, scheduler or settings.scheduler)
     if of_catalogue:
-        if pixels:
-            fail("--pixels is for files.", "Items of the catalogue keep the coordinates they have.")
         summary = _items(settings, before, after, gsd, labels, at, out, mask)
     else:
         summary = _files(Path(before), Path(after), pixels, gsd, labels, at, out, mask)

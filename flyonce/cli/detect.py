@@ -7,7 +7,20 @@ import typer
 
 from flyonce.cli.output import fail
 from flyonce.cli.progress import bar
-from flyonce.cli.running import Where, are_items, explain, show
+from flyonce.cli.running import (
+    AsJson,
+    Gsd,
+    Mask,
+    Out,
+    Pixels,
+    Scheduler,
+    Where,
+    Workers,
+    are_items,
+    check_outputs,
+    explain,
+    show,
+)
 from records.settings import Settings
 
 if TYPE_CHECKING:
@@ -18,39 +31,36 @@ if TYPE_CHECKING:
 def detect(
     detector: Annotated[str, typer.Argument(help="Name of a detector; `flyonce models list` shows them.")],
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Files, or collection/id of the home.")],
-    out: Annotated[Path | None, typer.Option("--out", help="GeoJSON to write.")] = None,
-    mask: Annotated[
-        Path | None, typer.Option("--mask", help="Mask to write (COG); for several sources a folder of masks.")
+    out: Out = None,
+    mask: Mask = None,
+    pixels: Pixels = False,
+    gsd: Gsd = None,
+    workers: Workers = 0,
+    scheduler: Scheduler = "",
+    change: Annotated[
+        str | None, typer.Option("--change", metavar="changes/ID", help="Propose only what stands on changed ground.")
     ] = None,
-    pixels: Annotated[bool, typer.Option("--pixels", help="Answer in pixel coordinates.")] = False,
-    gsd: Annotated[
-        float | None, typer.Option("--gsd", min=1e-4, max=1000, help="Metres per pixel, where a source does not tell.")
-    ] = None,
-    workers: Annotated[int, typer.Option("--workers", min=0, help="Worker processes; 0: one per core.")] = 0,
-    scheduler: Annotated[str, typer.Option("--scheduler", help="Address of a Dask scheduler.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Find things in pictures: polygons with class, score and area, and a mask. 目标识别。
 
-    For items of the catalogue the run is written back as an item of `detections`.
+    For items of the catalogue the run is written back as an item of `detections`, and what was found becomes candidates
+    for `flyonce review`.
     """
     from detectors import registry
     from tickets.codes import load_codes
     from workers.labels import labels_of
-    from workers.results import check_targets
 
     settings = Settings()
     spec = registry.spec(detector)
     labels = labels_of(load_codes(settings.codes))
     of_catalogue = are_items(sources)
-    if not of_catalogue and out is None and mask is None:
-        fail("there is nothing to write.", "Give --out F.geojson, --mask F.tif, or both.")
-    check_targets(out, mask)
+    check_outputs(of_catalogue, pixels, out, mask)
     at = Where(workers or settings.workers, scheduler or settings.scheduler)
     if of_catalogue:
-        if pixels:
-            fail("--pixels is for files.", "Items of the catalogue keep the coordinates they have.")
-        summary = _items(settings, detector, sources, gsd, labels, at, out, mask)
+        summary = _items(settings, detector, sources, gsd, change, labels, at, out, mask)
+    elif change is not None:
+        fail("--change is for items of the catalogue.", "Ingest the files first; or compare them by `flyonce change`.")
     else:
         summary = _files(spec, [Path(source) for source in sources], pixels, gsd, labels, at, out, mask)
     show(summary, as_json)
@@ -85,17 +95,27 @@ def _items(
     detector: str,
     sources: list[str],
     gsd: float | None,
+    change: str | None,
     labels: "Labels",
     at: Where,
     out: Path | None,
     mask: Path | None,
 ) -> dict[str, Any]:
+    from records.engine import transaction
+    from tickets import store
+    from workers.captures import get_item
     from workers.home import Home
     from workers.jobs import DetectJob
+    from workers.propose import proposals
     from workers.publish import run_detection
     from workers.results import items_to_files
 
     with Home.open(settings, create=False) as home, at.connected() as client, bar() as progress:
-        jobs = [DetectJob(detector, source, gsd, propose=False) for source in sources]
+        compared = get_item(home, change) if change else None
+        jobs = [DetectJob(detector, source, gsd, change) for source in sources]
         items = [run_detection(home, client, job, labels, progress=progress) for job in jobs]
-        return items_to_files(home, items, out, mask)
+        proposed = [proposals(home, item, compared) for item in items]
+        explain(*(note for _, notes in proposed for note in notes))
+        with transaction(home.engine) as conn:
+            events = [event for seen, _ in proposed for event in store.record(conn, seen)]
+        return items_to_files(home, items, out, mask) | {"events": list(dict.fromkeys(events))}

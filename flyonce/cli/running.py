@@ -4,12 +4,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from flyonce.cli.output import fail, print_json, stderr, stdout
 
 if TYPE_CHECKING:
     import distributed
+
+Out = Annotated[Path | None, typer.Option("--out", help="GeoJSON to write.")]
+Mask = Annotated[
+    Path | None, typer.Option("--mask", help="Mask to write (COG); for several sources a folder of masks.")
+]
+Pixels = Annotated[bool, typer.Option("--pixels", help="Answer in pixel coordinates, whatever the georeference.")]
+Gsd = Annotated[
+    float | None, typer.Option("--gsd", min=1e-4, max=1000, help="Metres per pixel, where a source does not tell.")
+]
+Workers = Annotated[int, typer.Option("--workers", min=0, help="Worker processes; 0: one per core.")]
+Scheduler = Annotated[str, typer.Option("--scheduler", help="Address of a Dask scheduler.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print a summary as JSON.")]
 
 COLLECTIONS = ("photos", "orthophotos", "videos", "frames")
 
@@ -40,6 +54,17 @@ def are_items(sources: list[str]) -> bool:
     return all(items)
 
 
+def check_outputs(of_catalogue: bool, pixels: bool, out: Path | None, mask: Path | None) -> None:
+    """End with a message where there is nothing to write, or what is asked does not fit the sources."""
+    from workers.results import check_targets
+
+    if not of_catalogue and out is None and mask is None:
+        fail("there is nothing to write.", "Give --out F.geojson, --mask F.tif, or both.")
+    if of_catalogue and pixels:
+        fail("--pixels is for files.", "Items of the catalogue keep the coordinates they have.")
+    check_targets(out, mask)
+
+
 def explain(*lines: str) -> None:
     """What a person should know about the run, on stderr."""
     for line in lines:
@@ -62,6 +87,8 @@ def show(summary: dict[str, Any], as_json: bool) -> None:
         print_line(f"Analysed 已分析: {run['analysed_m2']:.1f} m²; not 未分析{left_out or ' 0'} m²")
         if "item" in run:
             print_line(f"Item 条目: {run['item']}")
+    if "events" in summary:
+        print_line(f"Candidates 待审核: {len(summary['events'])} (flyonce review list)")
     for kind in ("out", "mask"):
         if summary[kind]:
             print_line(f"{kind}: {summary[kind]}")

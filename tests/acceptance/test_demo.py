@@ -2,10 +2,11 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import nbformat
 import pytest
@@ -75,6 +76,26 @@ def test_evidence_and_lineage_lead_somewhere(demo: "Demo") -> None:
             sources = [link["href"].split("/") for link in run["links"] if link["rel"] == "derived_from"]
             assert {parts[3] for parts in sources} == {"orthophotos", "models"}
             assert all(home.catalog.get_item(parts[3], parts[5]) for parts in sources)
+
+
+def test_a_run_over_an_item_proposes_candidates_once(demo: "Demo", tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(demo.folder / "home", home)
+    command = [sys.executable, "-m", "flyonce"]
+    environment = {**os.environ, "FLYONCE_HOME": str(home)}
+
+    def ask(*arguments: str) -> Any:
+        run = subprocess.run([*command, *arguments, "--json"], capture_output=True, text=True, env=environment)
+        assert run.returncode == 0, run.stderr
+        return json.loads(run.stdout)
+
+    later = ask("search", "--collection", "orthophotos", "--limit", "1")["features"][0]
+    proposed = ask("detect", "debris", f"orthophotos/{later['id']}", "--workers", "1")["events"]
+    assert len(proposed) > len(demo.told["tickets"])
+    assert ask("detect", "debris", f"orthophotos/{later['id']}", "--workers", "1")["events"] == proposed
+    waiting = {event["id"] for event in ask("review", "list")["events"]}
+    approved = {event["id"] for event in ask("tickets", "list")["events"]}
+    assert set(proposed) == waiting | approved
 
 
 def test_the_picture_shows_both_dates(demo: "Demo") -> None:
