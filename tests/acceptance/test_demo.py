@@ -94,7 +94,7 @@ def test_a_run_over_an_item_proposes_candidates_once(demo: "Demo", tmp_path: Pat
     assert len(proposed) > len(demo.told["tickets"])
     assert ask("detect", "debris", f"orthophotos/{later['id']}", "--workers", "1")["events"] == proposed
     waiting = {event["id"] for event in ask("review", "list")["events"]}
-    approved = {event["id"] for event in ask("tickets", "list")["events"]}
+    approved = {event["id"] for event in ask("tickets", "list")["tickets"]}
     assert set(proposed) == waiting | approved
 
 
