@@ -30,10 +30,10 @@ spec = ModelSpec(
     core=1024,
     halo=128,
     batch=1,
-    thresholds=(128, 128, 128),
+    thresholds=(180, 180, 180),
     min_area=1.0,
     licence="Apache-2.0",
-    weights_sha256="b2e7e78db4012784e9c2563842bc0d472eacaa914e5058fe0690065013ec3880",
+    weights_sha256="caefc0b08d143423ee75630603595b2eab849e811f39ddbc4bfb3ea4ffdc8227",
 )
 
 

@@ -1,12 +1,13 @@
 """Labelled pictures for the debris detector: simulated blocks, and hand-labelled frames of a real site.
 
-A label is uint8 [H, W]: 0 background, k + 1 for class k, 255 not to be learned from. Polygons that a person marked
+A label is uint8 [H, W]: 0 background, k + 1 for class k, 254 background that is easily taken for a class (cars), 255
+not to be learned from. Polygons that a person marked
 `ignore` are 255, and so is the rim of every polygon, where even people differ by a pixel.
 """
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from shapely import Polygon, transform
 from detectors.debris import CLASSES, GSD
 from imagery.simulator.simulate import Drawn, draw
 
-IGNORE = 255
+IGNORE, LOOK_ALIKE = 255, 254
+_VALUES = {"ignore": IGNORE, "car": LOOK_ALIKE} | {name: index + 1 for index, name in enumerate(CLASSES)}
 _RIM = 1
 """Half width in pixels of the rim that is not learned from."""
 
@@ -40,15 +42,15 @@ def simulated(seed: int, *, gsd: float) -> tuple[Sample, Sample]:
     """Both dates of a simulated block, drawn at `gsd` and averaged to the model's GSD."""
     drawn = draw(seed, gsd=gsd)
     return (
-        Sample(f"simulated {seed} before", rescaled(drawn.before, gsd), _label(objects(drawn, after=False), drawn)),
-        Sample(f"simulated {seed} after", rescaled(drawn.after, gsd), _label(objects(drawn, after=True), drawn)),
+        Sample(f"simulated {seed} before", rescaled(drawn.before, gsd), _label(drawn, after=False)),
+        Sample(f"simulated {seed} after", rescaled(drawn.after, gsd), _label(drawn, after=True)),
     )
 
 
-def objects(drawn: Drawn, *, after: bool) -> list[tuple[str, Polygon]]:
+def objects(drawn: Drawn, *, after: bool, kinds: Sequence[str] = CLASSES) -> list[tuple[str, Polygon]]:
     """Class and outline, in scene metres as drawn on that date, of everything that the detector should find."""
     things = drawn.objects_after if after else drawn.objects_before
-    found: list[tuple[str, Polygon]] = [(thing.kind, thing.polygon) for thing in things if thing.kind in CLASSES]
+    found: list[tuple[str, Polygon]] = [(thing.kind, thing.polygon) for thing in things if thing.kind in kinds]
     if not after:
         return found
 
@@ -89,18 +91,17 @@ def rasterise(shapes: Iterable[tuple[str, Polygon]], height: int, width: int, ce
     """The label of outlines in metres from the picture's upper left corner. `ignore` never hides a class."""
     label = Image.new("L", (width, height), 0)
     pen = ImageDraw.Draw(label)
-    for kind, polygon in sorted(shapes, key=lambda shape: (shape[0] != "ignore", -shape[1].area)):
-        value = IGNORE if kind == "ignore" else CLASSES.index(kind) + 1
+    for kind, polygon in sorted(shapes, key=lambda shape: (shape[0] in CLASSES, -shape[1].area)):
         ring = [(x / cell - 0.5, y / cell - 0.5) for x, y in polygon.exterior.coords]
-        pen.polygon(ring, fill=value)
-        if kind != "ignore":
+        pen.polygon(ring, fill=_VALUES[kind])
+        if kind in CLASSES:
             pen.line([*ring, ring[1]], fill=IGNORE, width=_RIM)
     return np.asarray(label).copy()
 
 
-def _label(shapes: list[tuple[str, Polygon]], drawn: Drawn) -> NDArray[np.uint8]:
+def _label(drawn: Drawn, *, after: bool) -> NDArray[np.uint8]:
     height, width = (round(side * drawn.gsd / GSD) for side in drawn.before.shape[1:])
-    return rasterise(shapes, height, width)
+    return rasterise(objects(drawn, after=after, kinds=(*CLASSES, "car")), height, width)
 
 
 def kept(sample_folder: Path, seed: int, gsd: float) -> tuple[Sample, ...]:

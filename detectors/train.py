@@ -10,7 +10,7 @@ import hashlib
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from detectors import checkpoint
 from detectors.debris import CLASSES, GSD, Net, prepared
-from detectors.samples import IGNORE, Sample, kept, labelled_frames
+from detectors.samples import IGNORE, LOOK_ALIKE, Sample, kept, labelled_frames
 
 CROP = 144
 FRAME_GSD = 0.019
@@ -37,12 +37,10 @@ class Plan:
     steps: int = 3000
     batch: int = 8
     rate: float = 3e-3
-    minutes: float = math.inf
-    """Wall-clock limit: the schedule then runs by time, and the run is reproducible only as far as the clock is."""
     frames_share: float = 0.15
     """Share of crops from labelled frames, where there are any."""
     near_share: float = 0.55
-    """Share of crops that hold an object."""
+    """Share of crops that hold an object, or a car."""
 
 
 class Crops:
@@ -80,6 +78,7 @@ class Crops:
         image, label = (torch.rot90(part, turns, (1, 2)) for part in (image, label))
         if mirrored:
             image, label = image.flip(2), label.flip(2)
+        label[label == LOOK_ALIKE] = 0
         pixels = disguised(image, rng).round().clamp(0, 255).to(torch.uint8)
         valid = torch.ones(1, CROP, CROP, dtype=torch.bool)
         if rng.random() < 0.15:  # the border of an orthophoto
@@ -88,9 +87,10 @@ class Crops:
         return prepared(pixels[None], valid)[0], label[0].long()
 
 
-def _places(sample: Sample) -> list[NDArray[np.int64]]:
-    """Rows and columns, int64 [K, 2], of the pixels of each class that occurs."""
-    found = [np.argwhere(sample.label == value + 1) for value in range(len(CLASSES))]
+def _places(sample: Sample) -> list[NDArray[np.int32]]:
+    """Rows and columns, int32 [K, 2], of the pixels of each class, and of what looks like one, that occurs."""
+    values = (*range(1, len(CLASSES) + 1), LOOK_ALIKE)
+    found = [np.argwhere(sample.label == value).astype(np.int32) for value in values]
     return [pixels for pixels in found if len(pixels)]
 
 
@@ -122,21 +122,20 @@ def loss_of(logits: Tensor, label: Tensor) -> Tensor:
 
 
 def train(
-    simulated: Sequence[Sample], frames: Sequence[Sample], plan: Plan, *, say: bool = True
+    simulated: Sequence[Sample], frames: Sequence[Sample], plan: Plan, start: Mapping[str, Tensor] | None = None
 ) -> tuple[Net, list[float]]:
-    """A network trained from scratch, and its loss at every step."""
+    """A network trained from scratch, or on from `start`, and its loss at every step."""
     torch.manual_seed(plan.seed)
-    net = Net().to(memory_format=torch.channels_last).train()
+    net = Net()
+    if start is not None:
+        net.load_state_dict(start)
+    net = net.to(memory_format=torch.channels_last).train()
     crops = Crops(simulated, frames, plan)
     optimiser = torch.optim.AdamW(net.parameters(), lr=plan.rate, weight_decay=1e-2)
     losses: list[float] = []
     started = time.monotonic()
     for step in range(plan.steps):
-        spent = (time.monotonic() - started) / 60 / plan.minutes
-        done = max(step / plan.steps, spent)
-        if done >= 1:
-            break
-        rate = plan.rate * min(1, (step + 1) / 50) * (0.5 + 0.5 * math.cos(math.pi * done))
+        rate = plan.rate * min(1, (step + 1) / 50) * (0.5 + 0.5 * math.cos(math.pi * step / plan.steps))
         for part in optimiser.param_groups:
             part["lr"] = rate
         image, label = crops.batch()
@@ -148,7 +147,7 @@ def train(
         nn.utils.clip_grad_norm_(net.parameters(), 5.0)
         optimiser.step()
         losses.append(loss.item())
-        if say and (step % 50 == 49):
+        if step % 50 == 49:
             print(f"step {step + 1}: loss {np.mean(losses[-50:]):.4f}, {time.monotonic() - started:.0f} s", flush=True)
     return net.eval(), losses
 
@@ -168,7 +167,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--fine", type=int, default=10, help="one block in so many is drawn at half the GSD; 0: none")
     parser.add_argument("--seed", type=int, default=usual.seed)
     parser.add_argument("--steps", type=int, default=usual.steps)
-    parser.add_argument("--minutes", type=float, default=math.inf)
+    parser.add_argument("--rate", type=float, default=usual.rate)
+    parser.add_argument("--start", type=Path, help="weights to go on from; from scratch without")
     parser.add_argument("--threads", type=int, default=1, help="more only pay on idle cores")
     parser.add_argument("--cache", type=Path, default=Path(".cache/samples"), help="where drawn blocks are kept")
     parser.add_argument("--leave-out", nargs="*", default=[], help="labelled frames not to train on")
@@ -181,11 +181,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     simulated = [s for seed in range(given.seeds) for s in kept(given.cache, seed, gsd=GSD / 2 if fine[seed] else GSD)]
     folder = Path(os.environ.get("FLYONCE_DATA", "../shared/data")) / "flights/caliterra_east"
     frames = [s for s in labelled_frames(folder, FRAME_GSD) if s.name not in given.leave_out] if folder.exists() else []
-    plan = Plan(seed=given.seed, steps=given.steps, minutes=given.minutes)
+    plan = Plan(seed=given.seed, steps=given.steps, rate=given.rate)
     hashed = data_hash([*simulated, *frames])
     print(f"{len(simulated)} simulated pictures, {len(frames)} labelled frames, data {hashed}, {plan}")
-    net, losses = train(simulated, frames, plan)
+    start = hashlib.sha256(given.start.read_bytes()).hexdigest() if given.start else ""
+    net, losses = train(simulated, frames, plan, checkpoint.read(given.start, start) if given.start else None)
     about = {
+        "start_sha256": start,
         "data_sha256": hashed,
         "plan": str(plan),
         "steps": str(len(losses)),

@@ -9,7 +9,7 @@ from shapely import box
 
 from detectors import train
 from detectors.debris import CLASSES, GSD
-from detectors.samples import IGNORE, Sample, kept, labelled_frames, rasterise, rescaled
+from detectors.samples import IGNORE, LOOK_ALIKE, Sample, kept, labelled_frames, rasterise, rescaled
 from detectors.train import Crops, Plan
 
 SIDE = train.CROP + 32
@@ -29,13 +29,28 @@ def yard(seed: int) -> Sample:
 def test_training_lowers_the_loss_and_repeats_bit_for_bit() -> None:
     plan = Plan(seed=3, steps=24, batch=2)
     yards = [yard(seed) for seed in range(4)]
-    net, losses = train.train(yards, [], plan, say=False)
-    again, same = train.train(yards, [], plan, say=False)
+    net, losses = train.train(yards, [], plan)
+    again, same = train.train(yards, [], plan)
     assert len(losses) == plan.steps
     assert np.mean(losses[-6:]) < 0.8 * np.mean(losses[:6])
     assert losses == same
     for one, other in zip(net.state_dict().values(), again.state_dict().values(), strict=True):
         assert torch.equal(one, other)
+
+
+def test_training_goes_on_from_given_weights() -> None:
+    yards = [yard(seed) for seed in range(4)]
+    net, losses = train.train(yards, [], Plan(seed=3, steps=24, batch=2))
+    _, further = train.train(yards, [], Plan(seed=4, steps=4, batch=2, rate=1e-5), net.state_dict())
+    assert np.mean(further) < np.mean(losses[:6])
+
+
+def test_cars_are_background_that_crops_look_for() -> None:
+    sample = yard(1)
+    sample.label[:] = 0
+    sample.label[5:12, 7:12] = LOOK_ALIKE
+    _, label = Crops([sample], [], Plan(batch=6, near_share=1.0)).batch()
+    assert set(label.unique().tolist()) <= {0, IGNORE}
 
 
 def test_crops_keep_image_and_label_together() -> None:
