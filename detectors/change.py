@@ -39,10 +39,14 @@ REACH = 40
 _BLOCK, _MARGIN = 128, 32
 _TRUSTED = 0.35
 """Confidence from which a vote counts; unrelated grounds stay below (tests/unit/imagery/test_registration.py)."""
-_SIGMAS = 4.5
+_SIGMAS = 3.5
 """Distance that scores `thresholds[0]`."""
 _WORTH = (1.0, 1.0, 1.0, 0.35)
 """Weight of each feature's squared distance; texture also follows focus and leaf."""
+_BENT = 0.2
+"""Sigma per unit of distance from the commonest value of a feature."""
+_RELIEF = 1.5
+"""Sigma of brightness per unit of small-scale contrast that is there on both dates."""
 _SEASON = 0.4
 """Factor on the squared distance where both dates are green."""
 _COARSEST = 8.0
@@ -113,9 +117,9 @@ def compare(pair: PairModel, window: Window, before: Pixels, after: Pixels) -> C
     """Pass 2: score and reason of every cell of `window`; those within the halo are only there for the others."""
     first, second = _looks(pair.shift, window, before, after)
     seen = first.valid & second.valid
-    one, two = _in_sigmas(pair.lines, first, second, vegetation(first, second))
-    distance = blurred(_distance(one, two, stays_green(first, second))[None], seen, 1.0)[0]
-    hidden = _shadow_on_one(two - one, pair.lines, first, second)
+    expected, sigma = _expected(pair.lines, first, second, vegetation(first, second))
+    distance = blurred(_distance(expected, sigma, second, stays_green(first, second))[None], seen, 1.0)[0]
+    hidden = _shadow_on_one(second.features - expected, first, second)
     changed = distance >= _SIGMAS**2
     leaning = _misplaced(first, second, seen, changed & ~hidden)
     reason = torch.full(seen.shape, int(Reason.COMPARABLE), dtype=torch.uint8)
@@ -145,38 +149,44 @@ def _looks(shift: ShiftField, window: Window, before: Pixels, after: Pixels) -> 
     return look(_tensor(before.data), torch.from_numpy(np.asarray(before.valid))), look(moved, valid)
 
 
-def _in_sigmas(lines: tuple[tuple[Line, ...], ...], first: Look, second: Look, green: Tensor) -> tuple[Tensor, Tensor]:
-    """Both looks, float32 [F, H, W], brought to a scale on which unchanged ground differs by one robust sigma."""
-    kinds = torch.tensor([[(line.gain, line.offset, line.spread) for line in features] for features in lines])
-    gain, offset, spread = (
-        torch.where(green, kinds[0, :, k, None, None], kinds[1, :, k, None, None]) for k in range(3)
-    )
-    return first.features * gain / spread, (second.features - offset) / spread
+def _expected(lines: tuple[tuple[Line, ...], ...], first: Look, second: Look, green: Tensor) -> tuple[Tensor, Tensor]:
+    """What unchanged ground would look like after, and one sigma about that; both float32 [F, H, W].
+
+    The sigma grows for rare values, such as strong colours, where haze and white balance bend the line, and for
+    surfaces that are rough on both dates, whose bright and dark sides follow the sun.
+    """
+    kinds = torch.tensor([[(e.gain, e.offset, e.spread, e.centre) for e in features] for features in lines])
+    plant, other = kinds[..., None, None].unbind()
+    gain, offset, spread, centre = (torch.where(green, plant[:, k], other[:, k]) for k in range(4))
+    sigma = (spread**2 + (_BENT * (first.features - centre)) ** 2).sqrt()
+    rough = torch.minimum(first.features[3], second.features[3]).exp()
+    sigma[0] = torch.hypot(sigma[0], _RELIEF * rough)
+    return gain * first.features + offset, sigma
 
 
-def _distance(first: Tensor, second: Tensor, green: Tensor) -> Tensor:
-    """float32 [H, W]: squared distance of the looks, to the best match within one cell. Vegetation on both dates is
-    given its season: that much more of a difference counts as none."""
-    worth = torch.tensor(_WORTH)[:, None, None].sqrt()
-    near, here = F.pad((first * worth)[None], (1, 1, 1, 1), mode="replicate")[0], second * worth
+def _distance(expected: Tensor, sigma: Tensor, second: Look, green: Tensor) -> Tensor:
+    """float32 [H, W]: squared distance of the looks in sigmas, to the best match within one cell. Vegetation on both
+    dates is given its season: that much more of a difference counts as none."""
+    scale = torch.tensor(_WORTH)[:, None, None].sqrt() / sigma
+    near = F.pad(expected[None], (1, 1, 1, 1), mode="replicate")[0]
     height, width = green.shape
     best = torch.full((height, width), torch.inf)
     for row in range(3):
         for col in range(3):
-            apart = (near[:, row : row + height, col : col + width] - here).square().sum(0)
-            best = torch.minimum(best, apart)
+            apart = (second.features - near[:, row : row + height, col : col + width]) * scale
+            best = torch.minimum(best, apart.square().sum(0))
     return torch.where(green, best * _SEASON, best)
 
 
-def _shadow_on_one(apart: Tensor, lines: tuple[tuple[Line, ...], ...], first: Look, second: Look) -> Tensor:
-    """bool [H, W]: the darker date lost direct sunlight and nothing else. `apart`: float32 [F, H, W] in sigmas.
+def _shadow_on_one(apart: Tensor, first: Look, second: Look) -> Tensor:
+    """bool [H, W]: the darker date lost direct sunlight and nothing else. `apart`: float32 [F, H, W], not expected.
 
     Shadow takes a quarter or more of the (gamma-coded) brightness, leaves the light of the blue sky, and leaves the
     fine contrast of the ground in place. A dark heap brings its own contrast and the colour of earth.
     """
-    spread = torch.tensor([line.spread for line in lines[1]])[:, None, None]
-    darker, redder, bluer, _ = apart * spread
-    redder, bluer = torch.where(darker < 0, redder, -redder), torch.where(darker < 0, bluer, -bluer)
+    darker, redder, bluer, _ = apart
+    darker_after = darker < 0
+    redder, bluer = torch.where(darker_after, redder, -redder), torch.where(darker_after, bluer, -bluer)
     like_shade = (darker.abs() > 0.22) & (darker.abs() < 1.2) & (redder < 0.04) & (bluer > -0.04) & (bluer < 0.2)
     both = first.valid & second.valid
     products = torch.stack((first.fine * second.fine, first.fine**2, second.fine**2))
@@ -184,8 +194,11 @@ def _shadow_on_one(apart: Tensor, lines: tuple[tuple[Line, ...], ...], first: Lo
     noise = 0.008**2
     same_ground = cross > 0.3 * torch.sqrt((one + noise) * (two + noise))
     smooth = torch.minimum(one, two) < 4 * noise
-    shade = both & like_shade & (same_ground | (smooth & (bluer > 0.02)))
-    grown = F.max_pool2d(shade.float()[None, None], 7, 1, 3)[0, 0] > 0
+    # Closer up, so that a shadow's own edge does not count as relief.
+    one, two = blurred(products[1:], both, 2.0)
+    rougher = torch.where(darker_after, two > 3 * one + 6 * noise, one > 3 * two + 6 * noise)
+    shade = both & like_shade & ~rougher & (same_ground | (smooth & (bluer > 0.02)))
+    grown = F.max_pool2d(shade.float()[None, None], 9, 1, 4)[0, 0] > 0
     return grown & both
 
 

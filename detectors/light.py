@@ -42,11 +42,14 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """after = offset + gain * before, for unchanged cells; `spread` is one robust sigma about it."""
+    """after = offset + gain * before, for unchanged cells."""
 
     gain: float
     offset: float
     spread: float
+    """One robust sigma about the line."""
+    centre: float
+    """The value before that most cells lie about; far from it the line is hardly known."""
 
 
 def look(rgb: Tensor, valid: Tensor) -> Look:
@@ -126,7 +129,7 @@ def _line(joint: NDArray[np.int64], feature: int) -> Line:
     i, j = np.nonzero(joint)
     weight = joint[i, j].astype(np.float64)
     if weight.sum() == 0:
-        return Line(1.0, 0.0, 0.25)
+        return Line(1.0, 0.0, 0.25, (low + high) / 2)
     x, y = low + (i + 0.5) * step, low + (j + 0.5) * step
     gain, offset = 1.0, _mode(y - x, weight, step)
     spread = 0.25
@@ -140,7 +143,7 @@ def _line(joint: NDArray[np.int64], feature: int) -> Line:
         # Noise before flattens a fitted line; a weak pull to gain 1 stands against it where the values hardly vary.
         gain = float(np.clip((cov + spread**2) / (var + spread**2), 0.6, 1.6))
         offset = float(my - gain * mx)
-    return Line(gain, offset, float(spread))
+    return Line(gain, offset, float(spread), float(mx))
 
 
 def _mode(values: NDArray[np.float64], weight: NDArray[np.float64], step: float) -> float:
