@@ -18,6 +18,8 @@ from detectors.base import ModelSpec
 from imagery.errors import Refused
 
 CLASSES = ("spoil_heap", "construction_material", "debris")
+VEHICLE = len(CLASSES) + 1
+"""The last output: learned so that vehicles are told apart, never reported."""
 GSD = 0.08
 STRIDE = 16
 """Windows must start and end on multiples of this many cells of the grid."""
@@ -30,10 +32,10 @@ spec = ModelSpec(
     core=1024,
     halo=128,
     batch=1,
-    thresholds=(180, 180, 180),
+    thresholds=(154, 154, 154),
     min_area=1.0,
     licence="Apache-2.0",
-    weights_sha256="caefc0b08d143423ee75630603595b2eab849e811f39ddbc4bfb3ea4ffdc8227",
+    weights_sha256="c8c50ae048cc26071afbdaf66d505f9b0ed4a17943cfa8db117c31b0bbc50302",
 )
 
 
@@ -55,7 +57,7 @@ class Step(nn.Module):
 
 
 class Net(nn.Module):
-    """uint8-scaled RGB and validity in, logits of background and the classes out."""
+    """uint8-scaled RGB and validity in, logits of background, the classes and vehicles out."""
 
     def __init__(self, widths: tuple[int, int, int, int] = (16, 32, 64, 96)) -> None:
         super().__init__()
@@ -67,10 +69,10 @@ class Net(nn.Module):
         self.to_eighth = Step(d + c, c)
         self.to_quarter = Step(c + b, b)
         self.to_half = Step(b + a, a)
-        self.head = nn.Conv2d(a, len(CLASSES) + 1, 1)
+        self.head = nn.Conv2d(a, VEHICLE + 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`x`: float [N, 4, H, W] of `prepared`, H and W multiples of 16. Returns logits [N, 1 + C, H, W]."""
+        """`x`: float [N, 4, H, W] of `prepared`, H and W multiples of 16. Returns logits [N, 2 + C, H, W]."""
         half = self.at_half(x)
         quarter = self.at_quarter(half)
         eighth = self.at_eighth(quarter)
@@ -88,12 +90,12 @@ def prepared(pixels: Tensor, valid: Tensor) -> Tensor:
 
 
 def planes(logits: Tensor) -> Tensor:
-    """uint8 [N, C, H, W] from logits [N, 1 + C, H, W]: how likely it is anything but background, in the plane of the
-    likeliest class. A brick heap that half looks like rubble is still found once."""
-    likely = logits.softmax(1)
-    score = ((1 - likely[:, :1]) * 255).round()
-    best = likely[:, 1:].argmax(1, keepdim=True)
-    return torch.zeros_like(likely[:, 1:]).scatter_(1, best, score).to(torch.uint8)
+    """uint8 [N, C, H, W] from logits [N, 2 + C, H, W]: how likely it is any of the classes, in the plane of the
+    likeliest. A brick heap that half looks like rubble is still found once."""
+    likely = logits.softmax(1)[:, 1:VEHICLE]
+    score = (likely.sum(1, keepdim=True) * 255).round()
+    best = likely.argmax(1, keepdim=True)
+    return torch.zeros_like(likely).scatter_(1, best, score).to(torch.uint8)
 
 
 class Debris:

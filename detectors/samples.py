@@ -1,6 +1,6 @@
 """Labelled pictures for the debris detector: simulated blocks, and hand-labelled frames of a real site.
 
-A label is uint8 [H, W]: 0 background, k + 1 for class k, 254 background that is easily taken for a class (cars), 255
+A label is uint8 [H, W]: 0 background, k + 1 for class k, 254 vehicles, which are easily taken for one, 255
 not to be learned from. Polygons that a person marked
 `ignore` are 255, and so is the rim of every polygon, where even people differ by a pixel.
 """

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from detectors import checkpoint
-from detectors.debris import CLASSES, GSD, Net, prepared
+from detectors.debris import CLASSES, GSD, VEHICLE, Net, prepared
 from detectors.samples import IGNORE, LOOK_ALIKE, Sample, kept, labelled_frames
 
 CROP = 144
@@ -78,7 +78,7 @@ class Crops:
         image, label = (torch.rot90(part, turns, (1, 2)) for part in (image, label))
         if mirrored:
             image, label = image.flip(2), label.flip(2)
-        label[label == LOOK_ALIKE] = 0
+        label[label == LOOK_ALIKE] = VEHICLE
         pixels = disguised(image, rng).round().clamp(0, 255).to(torch.uint8)
         valid = torch.ones(1, CROP, CROP, dtype=torch.bool)
         if rng.random() < 0.15:  # the border of an orthophoto
@@ -112,11 +112,12 @@ def disguised(image: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def loss_of(logits: Tensor, label: Tensor) -> Tensor:
-    """Cross entropy, objects weighing double, plus the Dice loss of "anything but background" over the batch."""
-    weight = torch.tensor([1.0] + [2.0] * len(CLASSES))
+    """Cross entropy, objects weighing double, plus the Dice loss of "any of the classes" over the batch."""
+    weight = torch.tensor([1.0] + [2.0] * len(CLASSES) + [2.0])
     entropy = F.cross_entropy(logits, label, weight, ignore_index=IGNORE)
     learned = (label != IGNORE).float()
-    likely, truth = (1 - logits.softmax(1)[:, 0]) * learned, (label > 0).float() * learned
+    likely = logits.softmax(1)[:, 1:VEHICLE].sum(1) * learned
+    truth = ((label > 0) & (label < VEHICLE)).float()
     dice = 1 - (2 * (likely * truth).sum() + 1) / (likely.sum() + truth.sum() + 1)
     return entropy + 0.5 * dice
 

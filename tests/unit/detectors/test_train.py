@@ -8,7 +8,7 @@ import torch
 from shapely import box
 
 from detectors import train
-from detectors.debris import CLASSES, GSD
+from detectors.debris import CLASSES, GSD, VEHICLE
 from detectors.samples import IGNORE, LOOK_ALIKE, Sample, kept, labelled_frames, rasterise, rescaled
 from detectors.train import Crops, Plan
 
@@ -45,12 +45,13 @@ def test_training_goes_on_from_given_weights() -> None:
     assert np.mean(further) < np.mean(losses[:6])
 
 
-def test_cars_are_background_that_crops_look_for() -> None:
+def test_vehicles_are_looked_for_and_are_an_output_of_their_own() -> None:
     sample = yard(1)
     sample.label[:] = 0
     sample.label[5:12, 7:12] = LOOK_ALIKE
     _, label = Crops([sample], [], Plan(batch=6, near_share=1.0)).batch()
-    assert set(label.unique().tolist()) <= {0, IGNORE}
+    assert VEHICLE in label.unique().tolist()
+    assert set(label.unique().tolist()) <= {0, VEHICLE, IGNORE}
 
 
 def test_crops_keep_image_and_label_together() -> None:
