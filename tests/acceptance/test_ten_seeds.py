@@ -1,6 +1,6 @@
 """What the demo is to reach, over ten blocks drawn now: changed heaps are found, and little else is filed.
 
-Kept out of `make test` as long as the shipped weights do not reach it on every draw; `docs/benchmarks.md` has the figures.
+Kept out of `make test` as long as the shipped weights do not reach it on every draw: see `docs/benchmarks.md`.
 """
 
 import json
