@@ -115,4 +115,3 @@ def _show(outcome: "Outcome", picture: Path, seconds: float) -> None:
     line(f"Picture 图: {picture}")
     line(f"Took 用时 {seconds:.0f} s. Look at it on a map 在地图上查看:")
     line(f"  FLYONCE_HOME={outcome.folder / 'home'} make serve   →  http://127.0.0.1:8000/console/")
-    line(f"  (from this folder 在本目录: FLYONCE_HOME={outcome.folder / 'home'} make serve)")

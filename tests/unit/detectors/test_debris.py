@@ -88,14 +88,14 @@ def test_what_was_not_seen_scores_nothing_and_changes_nothing(shipped: Debris) -
     assert torch.equal(shipped.scores(other, valid), scores)
 
 
-def test_one_class_scores_at_a_pixel_and_that_by_all_that_is_not_background() -> None:
-    logits = torch.log(torch.tensor([0.2, 0.3, 0.35, 0.05, 0.1])).view(1, 5, 1, 1)
-    assert planes(logits).flatten().tolist() == [0, round(0.7 * 255), 0]
+def test_one_class_scores_at_a_pixel_and_that_by_all_classes_together() -> None:
+    logits = torch.log(torch.tensor([0.21, 0.25, 0.34, 0.05, 0.15])).view(1, 5, 1, 1)
+    assert planes(logits).flatten().tolist() == [0, round(0.64 * 255), 0]
 
 
 def test_a_vehicle_is_none_of_the_classes() -> None:
-    logits = torch.log(torch.tensor([0.1, 0.05, 0.05, 0.0001, 0.8])).view(1, 5, 1, 1)
-    assert planes(logits).max() == round(0.1 * 255)
+    logits = torch.log(torch.tensor([0.1, 0.06, 0.05, 0.01, 0.78])).view(1, 5, 1, 1)
+    assert planes(logits).max() == round(0.12 * 255)
 
 
 def test_folding_the_normalisation_changes_no_score() -> None:
