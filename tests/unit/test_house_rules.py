@@ -144,6 +144,6 @@ def test_no_committed_file_names_a_package_registry() -> None:
 
 
 def test_nothing_under_gpl_is_locked() -> None:
-    """pypgstac wants plpygis (GPL-3.0) for a loader that is not used; pyproject.toml overrides it away."""
+    """pypgstac wants plpygis (GPL-3.0) for a loader that is not used; pyproject.toml leaves it out."""
     lock = (ROOT / "requirements.lock").read_text()
     assert re.findall(r"^(plpygis|pyexiv2|av|pillow-heif)==", lock, re.MULTILINE) == []
