@@ -14,9 +14,9 @@ from typing import Self
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from detectors import checkpoint
-from detectors.debris import Step
 from imagery.errors import Refused
 
 KINDS = ("appeared", "disappeared", "altered")
@@ -28,6 +28,23 @@ STRIDE = 16
 WIDTHS = (24, 48, 80, 128)
 FINEST, COARSEST = 0.03, 1.0
 """Cell sizes in metres, a little beyond those that the network was shown, between which it is asked."""
+
+
+class Step(nn.Module):
+    """Convolution, normalisation, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1, side: int = 3) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, side, stride, side // 2, bias=False)
+        self.norm: nn.Module = nn.BatchNorm2d(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.norm(self.conv(x)), inplace=True)
+
+    def fold(self) -> None:
+        """Take the normalisation's trained statistics into the convolution."""
+        if isinstance(self.norm, nn.BatchNorm2d):
+            self.conv, self.norm = fuse_conv_bn_eval(self.conv, self.norm), nn.Identity()
 
 
 class Pair(nn.Module):

@@ -13,7 +13,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image
+from rasterio.features import rasterize
+from rasterio.transform import Affine
 from shapely import Polygon
 
 from imagery.simulator.buildings import make_building
@@ -248,12 +250,12 @@ def _photographed(
 
 
 def painted(shapes: Sequence[tuple[Polygon, int]], rows: int, cols: int, cell: float) -> NDArray[np.uint8]:
-    """uint8 [rows, cols]: outlines in metres from the upper left corner, later ones on top."""
-    label = Image.new("L", (cols, rows), UNCHANGED)
-    pen = ImageDraw.Draw(label)
-    for polygon, value in shapes:
-        pen.polygon([(x / cell - 0.5, y / cell - 0.5) for x, y in polygon.exterior.coords], fill=value)
-    return np.asarray(label).copy()
+    """uint8 [rows, cols]: outlines in metres from the upper left corner, later ones on top; a cell belongs to the
+    outline that its middle lies in."""
+    if not shapes:
+        return np.zeros((rows, cols), dtype=np.uint8)
+    label = rasterize(shapes, (rows, cols), transform=Affine.scale(cell), dtype="uint8")
+    return np.asarray(label)
 
 
 def resized(image: NDArray[np.uint8], rows: int, cols: int) -> NDArray[np.uint8]:
