@@ -40,7 +40,7 @@ spec = ModelSpec(
     thresholds=(128,),
     min_area=1.0,
     licence="Apache-2.0",
-    weights_sha256="",
+    weights_sha256="34efe3d315cd300074eab8d6bed1d9bec96099c9f1c24fb10bce640a04de112a",
 )
 
 _BLOCK = shift.BLOCK

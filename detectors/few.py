@@ -38,6 +38,7 @@ RIDGE = 1e-2
 FOUND = 0.85
 """Share of what was left out that the threshold is to find."""
 _SIDE = 1024
+"""Cells of a window."""
 
 
 class Features:
@@ -199,13 +200,14 @@ def _samples(
         wanted = [polygon for polygon, name in shapes if name == kind]
         number = painted([(polygon, 1 + i % 250) for i, polygon in enumerate(wanted)], height, width, debris.GSD)
         hidden = painted([(polygon.buffer(0.3), 1) for polygon, _ in shapes], height, width, debris.GSD)
+        side = min(_SIDE, math.ceil(max(height, width) / debris.STRIDE) * debris.STRIDE)
         with reader(source) as opened:
-            for row in range(0, height, _SIDE):
-                for col in range(0, width, _SIDE):
-                    window = Window(row, col, _SIDE, _SIDE)
+            for row in range(0, height, side):
+                for col in range(0, width, side):
+                    window = Window(row, col, side, side)
                     pixels = opened.read(grid, window)
-                    part = np.zeros((2, _SIDE, _SIDE), dtype=np.uint8)
-                    cut = (slice(row, row + _SIDE), slice(col, col + _SIDE))
+                    part = np.zeros((2, side, side), dtype=np.uint8)
+                    cut = (slice(row, row + side), slice(col, col + side))
                     some = np.stack((number[cut], hidden[cut]))
                     part[:, : some.shape[1], : some.shape[2]] = some
                     data, valid = torch.from_numpy(pixels.data)[None], torch.from_numpy(pixels.valid)[None]
