@@ -7,19 +7,15 @@ their ratio. Pixels are those of cores: what the user asked about, not what halo
 """
 
 import argparse
-import os
 import statistics
 import tempfile
 import time
 from pathlib import Path
 
-from workers.cluster import WORKER_ENVIRONMENT
+from workers.environment import is_set, start_over
 
-if any(os.environ.get(name) != value for name, value in WORKER_ENVIRONMENT.items()):
-    import sys
-
-    # The bare model gets the allocator and thread settings that workers are started with.
-    os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **WORKER_ENVIRONMENT})
+if not is_set():
+    start_over()  # the bare model gets the allocator and threads that workers are started with
 
 import distributed
 import numpy as np

@@ -126,13 +126,13 @@ class Debris:
         return cls(net, device)
 
     def scores(self, pixels: Tensor, valid: Tensor) -> Tensor:
-        """uint8 [N, C, H, W] on the CPU. ValueError where H or W is no multiple of 16."""
+        """uint8 [N, C, H, W] where `pixels` are. ValueError where H or W is no multiple of 16."""
         if pixels.shape[-1] % STRIDE or pixels.shape[-2] % STRIDE:
             raise ValueError(f"a window of {tuple(pixels.shape[-2:])} px: both sides must be multiples of {STRIDE}")
         with torch.inference_mode():
             x = prepared(pixels.to(self._device), valid.to(self._device))
             found = planes(self._net(x.contiguous(memory_format=torch.channels_last)))
-            return (found * valid.to(self._device)[:, None]).cpu()
+            return (found * valid.to(self._device)[:, None]).to(pixels.device)
 
 
 def _twice(x: Tensor) -> Tensor:

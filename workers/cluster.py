@@ -1,8 +1,4 @@
-"""Where tasks run: a cluster of processes on this machine, or a Dask scheduler given by its address.
-
-What libraries do with threads and memory is set here on purpose, before each worker process starts, so that neither
-speed nor results depend on the shell flyonce was started from.
-"""
+"""Where tasks run: a cluster of processes on this machine, or a Dask scheduler given by its address."""
 
 import logging
 import os
@@ -13,21 +9,7 @@ import dask
 import distributed
 
 from imagery.errors import Refused
-
-WORKER_ENVIRONMENT = {
-    # One thread in each library: parallel work is done by processes, and sums keep one order of addition.
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "GDAL_NUM_THREADS": "1",
-    "GDAL_CACHEMAX": "256",
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
-    # glibc hands memory back after every forward pass and faults it in again for the next; kept, inference is
-    # half as fast again (the house plan's measurements). Dask's own default (64 KiB) is the worst case.
-    "MALLOC_MMAP_THRESHOLD_": "2147483647",
-    "MALLOC_TRIM_THRESHOLD_": "4294967296",
-    "MALLOC_TOP_PAD_": "268435456",
-}
+from workers.environment import WORKER_ENVIRONMENT
 
 _LOCAL_CONFIG = {
     "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
