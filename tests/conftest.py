@@ -51,6 +51,12 @@ def data() -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_cache_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Commands that tests start keep their tiles apart from those of whoever runs the tests."""
+    os.environ.setdefault("FLYONCE_CACHE", str(tmp_path_factory.mktemp("tiles")))
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> "Iterator[Home]":
     """A fresh embedded home."""

@@ -22,6 +22,9 @@ _LOCAL_CONFIG = {
     "distributed.comm.timeouts.connect": "30s",
 }
 
+TASKS_A_WORKER = 2
+"""While one has the device, the other reads or writes: the device is never without work between two tasks."""
+
 
 def usable_cores() -> int:
     """Cores this process may run on."""
@@ -32,8 +35,8 @@ def usable_cores() -> int:
 def connect(*, workers: int = 0, scheduler: str = "", processes: bool = True) -> Iterator[distributed.Client]:
     """A client of the scheduler at that address, else of a new cluster on this machine that ends with the block.
 
-    `workers`: processes with one thread each, 0 for one per core. `processes=False` runs them as threads of this
-    process, for tests and notebooks. Raises `Refused` (`no-scheduler`) where nothing answers at the address.
+    `workers`: processes that compute one batch at a time, 0 for one per core. `processes=False` runs them as threads of
+    this process, for tests and notebooks. Raises `Refused` (`no-scheduler`) where nothing answers at the address.
     """
     if scheduler:
         try:
@@ -51,7 +54,7 @@ def connect(*, workers: int = 0, scheduler: str = "", processes: bool = True) ->
         dask.config.set(_LOCAL_CONFIG),
         distributed.LocalCluster(  # type: ignore[no-untyped-call]
             n_workers=workers or usable_cores(),
-            threads_per_worker=1,
+            threads_per_worker=TASKS_A_WORKER,
             processes=processes,
             host="127.0.0.1" if processes else None,
             dashboard_address="127.0.0.1:0",

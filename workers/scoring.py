@@ -7,6 +7,7 @@ CPU, where that is not enough. Imports torch and numpy, no rasterio, so that it 
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -46,10 +47,11 @@ class Pixels(Protocol):
 @dataclass(frozen=True, slots=True, eq=False)
 class Scored:
     """One core: `mask` uint8 [core, core] (0 clean, 1..N, 255 not analysed), `top` uint8 [core, core], the score of
-    the class that the mask names, 0 elsewhere."""
+    the class that the mask names, 0 elsewhere. `seconds`: its share of its batch's time on the device."""
 
     mask: NDArray[np.uint8]
     top: NDArray[np.uint8]
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,7 +103,7 @@ class Scorer:
         budget: float = BUDGET,
     ) -> None:
         """`load` gives the detector on a device. `batch`: a multiple of the model's own; 0 for that on a CPU, and for
-        what fills a GPU. `lanes`: threads that will call this at the same time."""
+        what fills a GPU. `lanes`: batches that may be on the device at the same time; other threads wait."""
         self._load, self._dtype = load, dtype
         self.device = device
         self.detector = load(device)
@@ -110,6 +112,7 @@ class Scorer:
         self.spec: ModelSpec = self.detector.spec
         self._own = threading.local()
         self._guard = threading.Lock()
+        self._turn = threading.Semaphore(lanes)
         # A sum's order of addition follows the number of threads: one everywhere.
         torch.set_num_threads(1)
         if device == "cuda":
@@ -131,13 +134,16 @@ class Scorer:
         while len(scored) < len(windows):
             size = self.fits
             part = windows[len(scored) : len(scored) + size]
-            try:
-                mask, top = self._run(part, size)
-            except torch.OutOfMemoryError:
-                if not self._retreat(size):
-                    raise
-                continue
-            scored += [Scored(mask[index], top[index]) for index in range(len(part))]
+            with self._turn:
+                start = time.perf_counter()
+                try:
+                    mask, top = self._run(part, size)
+                except torch.OutOfMemoryError:
+                    if not self._retreat(size):
+                        raise
+                    continue
+                each = (time.perf_counter() - start) / len(part)
+            scored += [Scored(mask[index], top[index], each) for index in range(len(part))]
         return scored
 
     def _run(self, windows: Sequence[Staged], size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

@@ -45,7 +45,7 @@ class Bright:
         return both.round().to(torch.uint8)
 
 
-def load(name: str) -> Bright:
+def load(name: str, device: str = "cpu") -> Bright:  # noqa: ARG001 - it computes on the CPU
     """The loader that `workers.detect.detect` takes."""
     if name != SPEC.name:
         raise ValueError(f"only {SPEC.name} is here, not {name}")

@@ -62,7 +62,7 @@ def detect(
     elif change is not None:
         fail("--change is for items of the catalogue.", "Ingest the files first; or compare them by `flyonce change`.")
     else:
-        summary = _files(spec, [Path(source) for source in sources], pixels, gsd, labels, at, out, mask)
+        summary = _files(spec, [Path(source) for source in sources], pixels, gsd, labels, at, out, mask, settings)
     show(summary, as_json)
 
 
@@ -75,18 +75,24 @@ def _files(
     at: Where,
     out: Path | None,
     mask: Path | None,
+    settings: Settings,
 ) -> dict[str, Any]:
     from workers.detect import detect as run
     from workers.inputs import open_input
     from workers.outputs import gsd_words
     from workers.results import detect_to_files
+    from workers.tilecache import cache_of
 
     inputs = [open_input(path, pixels=pixels, gsd=gsd) for path in paths]
     for one in inputs:
         explain(gsd_words(one, spec.gsd), *one.notes)
     with at.connected() as client, bar() as progress:
         return detect_to_files(
-            lambda one, raw: run(client, spec, one, raw, progress=progress), inputs, labels, out, mask
+            lambda one, raw: run(client, spec, one, raw, cache=cache_of(settings), progress=progress),
+            inputs,
+            labels,
+            out,
+            mask,
         )
 
 
