@@ -43,6 +43,12 @@ def need_program():
 
 
 @pytest.fixture(scope="session")
+def skip_lacking():
+    """`skip_lacking("what is not there")` skips, or fails where everything was promised."""
+    return lacking
+
+
+@pytest.fixture(scope="session")
 def data() -> Path:
     """The folder of real imagery; its SOURCES.md says what each part is and what it may be used for."""
     folder = Path(os.environ.get("FLYONCE_DATA", ROOT.parent / "shared" / "data"))

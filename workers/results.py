@@ -16,6 +16,7 @@ from stac.store import Item
 from workers.captures import reference
 from workers.change import Comparison
 from workers.detect import Detection
+from workers.disk import room_on_disk
 from workers.home import Home
 from workers.inputs import Input
 from workers.outputs import (
@@ -144,7 +145,8 @@ def _finish(
     worked: Sequence[dict[str, float]] = (),
 ) -> dict[str, Any]:
     if out is not None:
-        write_atomically(out, encode(found, {"runs": runs}))
+        with room_on_disk(out):
+            write_atomically(out, encode(found, {"runs": runs}))
     counts = Counter(feature["properties"]["class"] for feature in found)
     return {
         "found": len(found),

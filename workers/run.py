@@ -75,7 +75,7 @@ def spread(
     try:
         while True:
             while len(running) < limit and (task := tasks.next(idle=not running)):
-                running[client.submit(work, task.items, pure=False)] = task
+                running[client.submit(_portable, work, task.items, pure=False)] = task
             if not running:
                 return
             for future in _finished(client, list(running)):
@@ -89,7 +89,7 @@ def spread(
                     tasks.split(task, suspect=isinstance(error, distributed.KilledWorker))
                 future.release()  # type: ignore[no-untyped-call]
     finally:
-        if client.status == "running":
+        if running and client.status == "running":
             client.cancel(list(running), force=True)  # type: ignore[no-untyped-call]
 
 
@@ -143,7 +143,22 @@ def _finished(client: distributed.Client, futures: "list[distributed.Future[Any]
             return list(done)
 
 
+class WorkError(Exception):
+    """What a task raised, in words: its own exception may hold what no pickle takes (GDAL's do)."""
+
+
+def _portable(work: Callable[[tuple[Item, ...]], Sequence[Answer]], items: tuple[Item, ...]) -> Sequence[Answer]:
+    """Runs on a worker."""
+    try:
+        return work(items)
+    except Exception as error:  # noqa: BLE001 - all of it travels, in words
+        told = _told(error)
+    raise WorkError(told)
+
+
 def _told(error: BaseException) -> str:
+    if isinstance(error, WorkError):
+        return str(error)
     name = error.reason if isinstance(error, Refused) else type(error).__name__
     return " ".join(f"{name}: {error}".split())
 

@@ -79,14 +79,14 @@ def classify(scores: Tensor, valid: Tensor, thresholds: tuple[int, ...]) -> tupl
     A cell belongs to the class with the highest score among those at or above their own threshold, the first of
     equals; a score of 0 is no detection whatever the threshold.
     """
-    top = torch.zeros_like(scores[:, 0])
+    top = torch.zeros(valid.shape, dtype=torch.uint8, device=scores.device)
     mask = torch.zeros_like(top)
     for index, threshold in enumerate(thresholds):
-        plane = scores[:, index]
-        better = (plane > top) & (plane >= threshold)
-        mask = torch.where(better, index + 1, mask)
-        top = torch.where(better, plane, top)
-    return torch.where(valid, mask, NOT_ANALYSED), top
+        plane = scores[:, index].contiguous()  # classes may lie side by side, where all that follows would be slow
+        plane = plane * (plane >= threshold)
+        mask.masked_fill_(plane > top, index + 1)
+        top = torch.maximum(top, plane)
+    return mask.masked_fill_(~valid, NOT_ANALYSED), top
 
 
 class Scorer:

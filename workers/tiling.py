@@ -15,6 +15,7 @@ from shapely import clip_by_rect
 from imagery.errors import Refused
 from imagery.polygons import NOT_ANALYSED, Region
 from imagery.tiles import GroundGrid, Tile, TilePlan, Window
+from workers.disk import room_on_disk
 from workers.found import TileFound
 from workers.masks import mask_writer
 from workers.regions import Regions
@@ -86,7 +87,7 @@ def collect(
     kept, saved, spent = 0, 0.0, 0.0
     total = count_tiles(plan, extent)
     progress(stage, 0, total)
-    with mask_writer(mask, grid, extent) as writer:
+    with room_on_disk(mask), mask_writer(mask, grid, extent) as writer:
         for done, answer in enumerate(spread(client, work, plan.tiles(extent), chunk=chunk), start=1):
             if isinstance(answer, Failed):
                 failed.append(answer)
