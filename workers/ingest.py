@@ -22,15 +22,13 @@ from records import jobs
 from records.engine import transaction
 from sharing.policy import LOCAL_OPERATOR, Principal
 from stac import flights
-from stac.collections import FLIGHTS
-from stac.flight_report import flight_report
 from stac.flight_tables import Flight, Sender
 from stac.flight_values import Announced, Answer, Plan, distinct
 from workers.home import Home
 from workers.intake import Candidate, Ignored, Linked, walk
 from workers.jobs import LookJob
 from workers.looking import look
-from workers.taking import THREADS, Progress, Reading, Received, put_flight, quarantined, read, write
+from workers.taking import THREADS, Progress, Reading, Received, notes_of, put_flight, quarantined, read, write
 
 STORE_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE})
 BATCH = 16
@@ -151,13 +149,6 @@ def ingest(
     return _report(home, ended, list(zip(came, last, strict=True)), [one for one in found if isinstance(one, Ignored)])
 
 
-def report_of(home: Home, flight_id: str) -> dict[str, Any]:
-    """The whole report of a flight, as the API gives it. Raises `Refused` (no-such-flight)."""
-    with home.engine.connect() as conn:
-        flight, files = flights.get(conn, flight_id), flights.files_of(conn, flight_id)
-    return flight_report(flight, files, notes=_notes(home, flight_id))
-
-
 def _take_all(
     home: Home,
     flight: Flight,
@@ -265,13 +256,8 @@ def _report(home: Home, flight: Flight, answered: list[tuple[Came, Answer]], ign
         ),
         tuple(str(one.path) for one in ignored),
         flight.state,
-        tuple(_notes(home, flight.id)),
+        tuple(notes_of(home, flight.id)),
     )
-
-
-def _notes(home: Home, flight_id: str) -> list[str]:
-    item = home.catalog.get_item(FLIGHTS, flight_id)
-    return [] if item is None else list(item["properties"].get("flyonce:notes", []))
 
 
 def _size(path: Path) -> int | None:

@@ -22,6 +22,7 @@ from sharing.policy import Action, Principal, Role, decide
 from stac import flights
 from stac.assets import Stored
 from stac.collections import FLIGHTS
+from stac.flight_report import flight_report
 from stac.flight_states import State
 from stac.flight_tables import File, Flight, Sender
 from stac.flight_values import Answer, cameras_note
@@ -163,6 +164,19 @@ def put_flight(home: Home, flight: Flight) -> None:
     )
     if item != known:
         home.catalog.put_items([item])
+
+
+def report_of(home: Home, flight_id: str) -> dict[str, Any]:
+    """The whole report of a flight, as the API gives it. Raises `Refused` (no-such-flight)."""
+    with home.engine.connect() as conn:
+        flight, files = flights.get(conn, flight_id), flights.files_of(conn, flight_id)
+    return flight_report(flight, files, notes=notes_of(home, flight_id))
+
+
+def notes_of(home: Home, flight_id: str) -> list[str]:
+    """What the flight's item tells a person."""
+    item = home.catalog.get_item(FLIGHTS, flight_id)
+    return [] if item is None else list(item["properties"].get("flyonce:notes", []))
 
 
 def _next(home: Home, flight_id: str) -> list[File]:
