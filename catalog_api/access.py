@@ -15,7 +15,7 @@ from tickets.codes import Codes
 from tickets.states import State
 from tickets.tables import events
 from workers.home import Home
-from workers.taking import report_of
+from workers.taking import list_flights, report_of
 
 
 class Reader:
@@ -83,9 +83,9 @@ class Reader:
             found = {row[0]: row[1] for row in conn.execute(by_state)}
         return {"items": self._home.catalog.counts(), "events": found}
 
-    def sees_all(self) -> bool:
-        """Whether this principal may learn at all what there is."""
-        return self._sees()
+    def flights(self, limit: int) -> list[dict[str, Any]]:
+        """The newest flights."""
+        return list_flights(self._home, limit) if self._sees() else []
 
     def flight(self, flight: str) -> dict[str, Any]:
         """The report of a flight. Raises `NotFoundError`."""

@@ -122,17 +122,27 @@ def ingest(
     paths), and what `stac.flights.open_flight` and `announce` raise.
     """
     said = Plan(flight, department) if plan is None else replace(plan, name=flight, department=department)
-    found = list(walk(paths))
+    return ingest_found(home, list(walk(paths)), said, late=late, by=by, progress=progress)
+
+
+def ingest_found(
+    home: Home,
+    found: Sequence[Candidate | Linked | Ignored],
+    plan: Plan,
+    *,
+    late: str = "",
+    by: Principal = LOCAL_OPERATOR,
+    progress: Progress | None = None,
+) -> Report:
+    """`ingest` of files that were looked up before."""
     sent = [one for one in found if isinstance(one, Candidate | Linked)]
-    if not any(one.path.exists() for one in sent if isinstance(one, Candidate)) and not any(
-        isinstance(one, Linked) for one in sent
-    ):
-        listed = ", ".join(map(str, paths))
+    if not any(isinstance(one, Linked) or one.path.exists() for one in sent):
+        listed = ", ".join(str(one.path) for one in sent) or "these paths"
         raise Refused("nothing-there", f"There is no photo or orthophoto under {listed}.", "Check the path.")
     names = distinct(one.name for one in sent)
     sender = Sender(by.name, by.role)
     with transaction(home.engine) as conn:
-        opened = flights.open_flight(conn, said, sender)
+        opened = flights.open_flight(conn, plan, sender)
         announced = [Announced(name, _size(one.path)) for one, name in zip(sent, names, strict=True)]
         opened = flights.announce(conn, opened.id, announced, sender, late=late)
     notify = progress or (lambda *_: None)

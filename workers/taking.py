@@ -28,6 +28,7 @@ from stac.flight_tables import File, Flight, Sender
 from stac.flight_values import Answer, cameras_note
 from stac.items import Custody, flight_item, orthophoto_item, photo_item, strictest
 from stac.store import Item
+from stac.times import rfc3339
 from workers.home import Home
 from workers.jobs import LookJob
 from workers.receiving import wake
@@ -171,6 +172,26 @@ def report_of(home: Home, flight_id: str) -> dict[str, Any]:
     with home.engine.connect() as conn:
         flight, files = flights.get(conn, flight_id), flights.files_of(conn, flight_id)
     return flight_report(flight, files, notes=notes_of(home, flight_id))
+
+
+def list_flights(home: Home, limit: int) -> list[dict[str, Any]]:
+    """The newest flights with their files counted, JSON-ready."""
+    with home.engine.connect() as conn:
+        found = [(flight, flights.tally(conn, flight.id)) for flight in flights.recent(conn, limit)]
+    return [
+        {
+            "flight": flight.id,
+            "name": flight.plan.name,
+            "department": flight.plan.department,
+            "state": flight.state,
+            "created": rfc3339(flight.created),
+            "missing": count.missing,
+            "waiting": count.pending,
+            "answered": count.answered,
+            "quarantined": count.refused,
+        }
+        for flight, count in found
+    ]
 
 
 def notes_of(home: Home, flight_id: str) -> list[str]:

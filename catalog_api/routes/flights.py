@@ -16,7 +16,6 @@ from stac import flights
 from stac.flight_page import page
 from stac.flight_tables import Flight, Sender
 from stac.flight_values import Announced, Plan, Security
-from stac.times import rfc3339
 from workers import receiving
 from workers.home import Home
 
@@ -91,27 +90,7 @@ def create_flight(body: NewFlight, request: Request) -> JSONResponse:
 
 @router.get("", summary="The newest flights")
 def list_flights(request: Request, limit: Annotated[int, Query(ge=1, le=500)] = 50) -> dict[str, Any]:
-    home = home_of(request)
-    if not reader_of(request).sees_all():
-        return {"flights": []}
-    with home.engine.connect() as conn:
-        found = [(flight, flights.tally(conn, flight.id)) for flight in flights.recent(conn, limit)]
-    return {
-        "flights": [
-            {
-                "flight": flight.id,
-                "name": flight.plan.name,
-                "department": flight.plan.department,
-                "state": flight.state,
-                "created": rfc3339(flight.created),
-                "missing": count.missing,
-                "waiting": count.pending,
-                "answered": count.answered,
-                "quarantined": count.refused,
-            }
-            for flight, count in found
-        ]
-    }
+    return {"flights": reader_of(request).flights(limit)}
 
 
 @router.get("/{flight_id}", summary="A flight and what became of each of its files")
