@@ -33,6 +33,30 @@ _FIELDS = (
 )
 _SECURITY = {"public": "公开 public", "internal": "内部 internal", "sensitive": "敏感 sensitive"}
 _METHODS = {"georeference": "地理配准 georeference", "pose": "姿态 pose", "position": "仅位置 position only"}
+_REASONS = {
+    "truncated": "文件不完整",
+    "damaged": "文件已损坏",
+    "empty": "空文件",
+    "not-an-image": "不是影像文件",
+    "not-a-file": "不是普通文件",
+    "link": "是链接，不是文件本身",
+    "link-loop": "是循环链接",
+    "unreadable": "无法读取",
+    "forbidden": "没有读取权限",
+    "not-found": "文件不存在",
+    "too-many-pixels": "像素过多",
+    "no-position": "没有位置信息",
+    "impossible-position": "位置信息不可信",
+    "no-crs": "没有坐标系",
+    "no-georeference": "没有地理参考",
+    "unusable-crs": "坐标系不可用",
+    "mixed-coordinates": "坐标系混用",
+    "unsupported-type": "数据类型不支持",
+    "no-data": "没有有效像素",
+    "palette": "是调色板影像",
+    "reader-died": "读取时程序终止",
+}
+"""What the reasons that programs go by are called in Chinese; one that is not here stands by its own word."""
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _OPEN_AT_ONCE = 200
 """Lists longer than this are folded, so that a phone shows the page at once."""
@@ -68,6 +92,7 @@ h2{font-size:1rem;margin:1.4rem 0 .4rem}
 .counts{display:grid;grid-template-columns:repeat(auto-fit,minmax(6.2rem,1fr));gap:.5rem;list-style:none;padding:0;
 margin:1rem 0}
 .counts li{background:var(--card);padding:.5rem .6rem;border-radius:.4rem;font-size:.85rem}
+.counts [lang=en]{display:block}
 .counts b{display:block;font-size:1.4rem;line-height:1.2;font-variant-numeric:tabular-nums}
 .note{margin:.5rem 0;padding:.5rem .75rem;background:var(--card);overflow-wrap:anywhere}
 summary{cursor:pointer;padding:.6rem 0;font-weight:600}
@@ -108,7 +133,7 @@ def page(report: Mapping[str, Any]) -> str:
 
 
 def _count(kind: str, figure: str, zh: str, en: str) -> str:
-    return f'<li class="{kind}"><b>{figure}</b>{zh} <span lang="en">{en}</span></li>'
+    return f'<li class="{kind}"><b>{figure}</b>{zh}<span lang="en">{en}</span></li>'
 
 
 def size(count: int) -> str:
@@ -134,12 +159,13 @@ def _list(report: Mapping[str, Any], state: str) -> str:
 
 def _row(file: Mapping[str, Any], mark: str) -> str:
     told = "" if file["size"] is None else size(file["size"])
-    why = [part for part in (file.get("message", ""), file.get("remedy", "")) if part]
+    message = str(file.get("message", "")).removeprefix(f"{file['file']}: ")
+    why = [part for part in (message, str(file.get("remedy", ""))) if part]
     if file.get("footprint"):
         why.append(f"覆盖范围 footprint: {_METHODS.get(file['footprint'], file['footprint'])}")
     why += file.get("notes", [])
     why += ["结束后补交 sent after closing"] if file.get("late") else []
-    reason = f"<code>{escape(str(file['reason']))}</code> " if file.get("reason") else ""
+    reason = f"{_REASONS.get(file['reason'], '')} <code>{escape(file['reason'])}</code> " if file.get("reason") else ""
     below = f'<span class="why">{reason}{escape(" · ".join(why))}</span>' if why or reason else ""
     return (
         f'<li><span class="mark" aria-hidden="true">{mark}</span><span class="name">{escape(str(file["file"]))}</span>'

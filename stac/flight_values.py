@@ -123,7 +123,7 @@ def flight_id(name: str) -> str:
 def file_name(sent: str) -> str:
     """A sender's file name as a plain relative name: a label, never a path that anything is opened by.
 
-    Separators of any system become `/`; empty, `.` and `..` parts and drive letters go; control, invisible and
+    Separators of any system become `/`; empty, `.` and `..` parts go; control, invisible and
     direction-changing characters and characters that Windows forbids become `_`; the end, with its suffix, is kept
     where it is too long. Applied twice it changes nothing more.
     """

@@ -40,6 +40,7 @@ MOST_TRIES = 2
 """A file that took its reader down so often is not read again."""
 THREADS = min(4, 2 * (os.cpu_count() or 1))
 ACTOR = "worker"
+_KINDS = {"photos": "张照片 photos", "orthophotos": "幅正射影像 orthophotos", "videos": "段视频 videos"}
 
 Progress = Callable[[str, int, int], None]
 """Called with the file at hand, the files done and the files in all."""
@@ -161,7 +162,10 @@ def put_flight(home: Home, flight: Flight) -> None:
         custody=custody_of(flight),
         captures=captures,
         created=flight.created if known is None else datetime.fromisoformat(known["properties"]["created"]),
-        notes=[*(f"{count} {kind}" for kind, count in sorted(tally.items())), *([cameras] if cameras else [])],
+        notes=[
+            *(f"{count} {_KINDS.get(kind, kind)}" for kind, count in sorted(tally.items())),
+            *([cameras] if cameras else []),
+        ],
     )
     if item != known:
         home.catalog.put_items([item])
