@@ -17,6 +17,10 @@ from stac.store import QueryError
 log = logging.getLogger(__name__)
 
 
+_KNOWN = frozenset(HTTPStatus)
+"""tus has a status of its own, 460."""
+
+
 class ProblemResponse(JSONResponse):
     media_type = "application/problem+json"
 
@@ -25,7 +29,7 @@ def problem(status: int, detail: str, *, code: str, headers: dict[str, str] | No
     """`code` is a stable word for programs, `detail` a sentence for people; `more` names the field at fault."""
     body = {
         "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
+        "title": HTTPStatus(status).phrase if status in _KNOWN else code,
         "status": status,
         "detail": detail,
         "code": code,

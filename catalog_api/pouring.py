@@ -65,34 +65,41 @@ async def pour(
     """
     back = growing.mark()
     writer = Writer(uploads, upload, growing, checksum)
-    room = upload.length - growing.offset
+    whole, fault = False, None
+    try:
+        whole = await _all(writer, body, upload.length - growing.offset)
+    except TusError as error:
+        fault = error
+    except BaseException:
+        await _quietly(writer)
+        raise
+    kept = fault is None or fault.code == "disk-full"
+    if checksum is not None:
+        kept = fault is None and whole and writer.matches(checksum)
+    if not kept:
+        back()
+    upload = await asyncio.to_thread(uploads.settle, upload, growing)
+    if fault is not None:
+        raise fault
+    if whole and not kept:
+        raise TusError(CHECKSUM_MISMATCH, "checksum-mismatch", "Damaged on the way: send these bytes again.")
+    return upload
+
+
+async def _all(writer: Writer, body: AsyncIterator[bytes], room: int) -> bool:
+    """Write the whole body; False where the line broke before its end. Raises `TusError`."""
     whole = True
     try:
         async for block in _blocks(body):
             room -= len(block)
             if room < 0:
                 await writer.wait()
-                back()
-                raise TusError(413, "too-long", f"The upload has {upload.length} bytes; these go beyond.")
+                raise TusError(413, "too-long", "These bytes go beyond the length of the upload.")
             await writer.write(block)
     except (ClientDisconnect, TimeoutError):
         whole = False
-    except BaseException:
-        await _quietly(writer)
-        raise
-    try:
-        await writer.wait()
-    except TusError:
-        if checksum is not None:
-            back()
-        await asyncio.to_thread(uploads.settle, upload, growing)
-        raise
-    if checksum is not None and not (whole and writer.matches(checksum)):
-        back()
-        await asyncio.to_thread(uploads.checkpoint, upload, growing)
-        if whole:
-            raise TusError(CHECKSUM_MISMATCH, "checksum-mismatch", "Damaged on the way: send these bytes again.")
-    return await asyncio.to_thread(uploads.settle, upload, growing)
+    await writer.wait()
+    return whole
 
 
 async def _blocks(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -108,7 +108,7 @@ def metadata_of(headers: Mapping[str, str]) -> dict[str, str]:
 
 def metadata_header(values: Mapping[str, str]) -> str:
     """`Upload-Metadata` for these texts."""
-    return ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in values.items())
+    return ",".join(f"{key} {base64.b64encode(value.encode()).decode()}".strip() for key, value in values.items())
 
 
 def checksum_of(headers: Mapping[str, str]) -> Checksum | None:

@@ -51,7 +51,7 @@ class Server:
     @staticmethod
     def metadata(values: Mapping[str, str]) -> str:
         """`Upload-Metadata` of the tus protocol."""
-        return ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in values.items())
+        return ",".join(f"{key} {base64.b64encode(value.encode()).decode()}".strip() for key, value in values.items())
 
     def __enter__(self) -> Self:
         return self
