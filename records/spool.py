@@ -190,6 +190,10 @@ class Spool:
         self._hashes.pop(upload, None)
         self._path(upload).unlink(missing_ok=True)
 
+    def names(self, older_than: float) -> list[str]:
+        """The uploads that have a partial file, untouched since the POSIX time `older_than`."""
+        return [path.name for path in self._folder.iterdir() if path.stat().st_mtime < older_than]
+
     def free(self) -> int:
         """Bytes that the disk has left."""
         return shutil.disk_usage(self._folder).free
