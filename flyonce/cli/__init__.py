@@ -6,6 +6,7 @@ from flyonce.cli import (
     change,
     demo,
     detect,
+    evaluate,
     flights,
     ingest,
     init,
@@ -18,6 +19,7 @@ from flyonce.cli import (
     simulate,
     stats,
     tickets,
+    train,
     worker,
 )
 from flyonce.cli.output import stderr
@@ -39,6 +41,8 @@ for command in (
     search.search,
     detect.detect,
     change.change,
+    train.train,
+    evaluate.evaluate,
     stats.stats,
     serve.serve,
     worker.worker,
