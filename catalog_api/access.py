@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import func, select
 from stac_fastapi.types.errors import NotFoundError
 
+from imagery.errors import Refused
 from sharing.policy import Action, Principal, Right, decide
 from stac.store import Collection, Item, Page, Query
 from tickets import store, wire
@@ -14,6 +15,7 @@ from tickets.codes import Codes
 from tickets.states import State
 from tickets.tables import events
 from workers.home import Home
+from workers.taking import list_flights, report_of
 
 
 class Reader:
@@ -80,6 +82,19 @@ class Reader:
             by_state = select(events.c.state, func.count()).group_by(events.c.state).order_by(events.c.state)
             found = {row[0]: row[1] for row in conn.execute(by_state)}
         return {"items": self._home.catalog.counts(), "events": found}
+
+    def flights(self, limit: int) -> list[dict[str, Any]]:
+        """The newest flights."""
+        return list_flights(self._home, limit) if self._sees() else []
+
+    def flight(self, flight: str) -> dict[str, Any]:
+        """The report of a flight. Raises `NotFoundError`."""
+        if not self._sees():
+            raise NotFoundError(f"There is no flight {flight[:80]}.")
+        try:
+            return report_of(self._home, flight)
+        except Refused as refused:
+            raise NotFoundError(refused.message) from refused
 
     def _sees(self, item: Item | None = None) -> bool:
         return decide(self._principal, Action.SEARCH, item).allowed

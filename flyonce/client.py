@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx
 
+from flyonce.server import AskedWrongError, Server
+
+__all__ = ["AskedWrongError", "Client", "LocalClient", "RemoteClient", "connect", "open_home"]
+
 if TYPE_CHECKING:
     from workers.home import Home
 
@@ -17,10 +21,6 @@ Item = dict[str, Any]
 
 PAGE = 500
 _TOLD = ("id", "kind", "progress", "pace", "result", "error", "attempts")
-
-
-class AskedWrongError(ValueError):
-    """A question that the catalogue or the server could not take; the message says which part and why."""
 
 
 class Client(Protocol):
@@ -207,17 +207,5 @@ class RemoteClient:
             raise AskedWrongError(f"{address} broke off: {error}. The job goes on; follow it again.") from error
 
     def _ask(self, method: str, path: str, **what: Any) -> dict[str, Any]:
-        headers = {"authorization": f"Bearer {self.token}"} if self.token else {}
-        try:
-            answer = httpx.request(method, self.url + path, headers=headers, timeout=60, **what)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise AskedWrongError(
-                f"{self.url} does not answer: {error}. Is `flyonce serve` running there, and the address right?"
-            ) from error
-        if answer.is_error:
-            told = answer.json() if "json" in answer.headers.get("content-type", "") else {}
-            detail = str(told.get("detail", "nothing that explains it")).rstrip(".")
-            remedy = " Give its key (--token-file)." if answer.status_code == httpx.codes.UNAUTHORIZED else ""
-            raise AskedWrongError(f"{self.url} answered {answer.status_code}: {detail}.{remedy}")
-        page: dict[str, Any] = answer.json()
-        return page
+        with Server(self.url, self.token) as server:
+            return server.ask(method, path, **what)

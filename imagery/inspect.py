@@ -8,6 +8,9 @@ from imagery.sniff import media_type
 from imagery.values import Capture
 
 
-def inspect(path: str | Path) -> Capture:
-    """Read one file; changes nothing. Raises `Refused` with a reason and a remedy for whatever cannot be used."""
-    return read_raster(path) if media_type(path) == "image/tiff" else read_photo(path)
+def inspect(path: str | Path, *, decode: bool = True) -> Capture:
+    """Read one file; changes nothing. Raises `Refused` with a reason and a remedy for whatever cannot be used.
+
+    Without `decode` a photo's pixels are not looked at: damage in the middle of a whole file is not found then.
+    """
+    return read_raster(path) if media_type(path) == "image/tiff" else read_photo(path, decode=decode)

@@ -47,8 +47,9 @@ def picture(path: str | Path) -> Iterator[Image.Image]:
             raise (_truncated if "truncated" in str(error) else _damaged)(path, str(error)) from error
 
 
-def read_photo(path: str | Path) -> Capture:
-    """What a JPEG or PNG photo tells about itself. Decodes it once, small, to be sure that it is whole.
+def read_photo(path: str | Path, *, decode: bool = True) -> Capture:
+    """What a JPEG or PNG photo tells about itself. Decodes it once, small, to be sure that it is whole, unless
+    `decode` says that somebody else will.
 
     Raises `Refused`: no-position, impossible-position, and all that `picture` raises.
     """
@@ -56,8 +57,9 @@ def read_photo(path: str | Path) -> Capture:
         width, height = image.size
         metadata = read_metadata(image)
         lost = _lost_frames(image, path)
-        image.draft("RGB", (width // 8, height // 8))  # an eighth of the pixels, all of the file
-        image.load()
+        if decode:
+            image.draft("RGB", (width // 8, height // 8))  # an eighth of the pixels, all of the file
+            image.load()
         bands, deep = len(image.getbands()), image.mode.startswith("I;16")
     position = pose.position(metadata, path)
     attitude, no_attitude = pose.attitude(metadata)
@@ -98,7 +100,7 @@ def _complete(path: str | Path) -> bool:
         while at + 4 <= len(content) and content[at] == 0xFF:
             marker = content[at : at + 2]
             if marker == START_OF_SCAN:
-                return content.find(END_OF_IMAGE, at) >= 0
+                return content.rfind(END_OF_IMAGE, at) >= 0  # from the end, where it is
             at += 1 if marker == b"\xff\xff" else 2 + int.from_bytes(content[at + 2 : at + 4], "big")
         return at + 4 <= len(content)  # a byte that is no marker: for the decoder to judge
 

@@ -7,6 +7,7 @@ from flyonce.cli import (
     demo,
     detect,
     evaluate,
+    flights,
     ingest,
     init,
     inspect,
@@ -51,6 +52,7 @@ for command in (
     app.command()(command)
 
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(flights.app, name="flights")
 app.add_typer(models.app, name="models")
 app.add_typer(review.app, name="review")
 app.add_typer(tickets.app, name="tickets")

@@ -1,13 +1,12 @@
 """`flyonce search`: what has been captured where and when."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
+from flyonce.cli.asking import At, TokenFile, key_of
 from flyonce.cli.output import fail, print_json, stderr, stdout
-from imagery.errors import Refused
 
 
 def search(
@@ -19,15 +18,15 @@ def search(
     condition: Annotated[str | None, typer.Option("--filter", help="CQL2 text, such as: gsd < 0.05")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many items.")] = 100,
     as_json: Annotated[bool, typer.Option("--json", help="Print a GeoJSON FeatureCollection.")] = False,
-    server: Annotated[str | None, typer.Option(help="Ask this server instead of the local home.")] = None,
-    token_file: Annotated[Path | None, typer.Option(help="File with the server's key.")] = None,
+    server: At = None,
+    token_file: TokenFile = None,
 ) -> None:
     """Items of the catalogue, newest first."""
     from flyonce.client import AskedWrongError, connect, open_home
 
     box = None if bbox is None else _numbers(bbox)
     try:
-        client = open_home() if server is None else connect(server, _key(token_file))
+        client = open_home() if server is None else connect(server, key_of(token_file))
         items = client.search(collection or [], bbox=box, datetime=when, filter=condition, limit=limit)
     except AskedWrongError as error:
         fail(str(error))
@@ -42,15 +41,6 @@ def _numbers(text: str) -> list[float]:
         return [float(part) for part in text.split(",")]
     except ValueError:
         fail(f"--bbox {text}: not numbers with commas between", "Write W,S,E,N in degrees: 102.70,25.00,102.75,25.05")
-
-
-def _key(token_file: Path | None) -> str | None:
-    if token_file is None:
-        return None
-    try:
-        return token_file.read_text("utf-8").strip()
-    except OSError as error:
-        raise Refused("no-token", f"{token_file} cannot be read: {error.strerror}.", "Check --token-file.") from error
 
 
 def _print(items: list[dict[str, Any]], limit: int) -> None:
