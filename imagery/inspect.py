@@ -2,12 +2,16 @@
 
 from pathlib import Path
 
+from imagery.footprints import Terrain
 from imagery.photos import read_photo
 from imagery.rasters import read_raster
 from imagery.sniff import media_type
 from imagery.values import Capture
 
 
-def inspect(path: str | Path) -> Capture:
-    """Read one file; changes nothing. Raises `Refused` with a reason and a remedy for whatever cannot be used."""
-    return read_raster(path) if media_type(path) == "image/tiff" else read_photo(path)
+def inspect(path: str | Path, terrain: Terrain | None = None) -> Capture:
+    """Read one file; changes nothing. `terrain`: the ground to lay photos' footprints on.
+
+    Raises `Refused` with a reason and a remedy for whatever cannot be used.
+    """
+    return read_raster(path) if media_type(path) == "image/tiff" else read_photo(path, terrain)

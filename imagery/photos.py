@@ -10,14 +10,15 @@ from PIL import Image, UnidentifiedImageError
 from PIL.MpoImagePlugin import MpoImageFile
 
 from imagery import pose
-from imagery.camera import Camera
 from imagery.clocks import taken
 from imagery.errors import Refused
-from imagery.footprints import pose_footprint, position_footprint
+from imagery.footprints import Terrain, pose_footprint, position_footprint
 from imagery.metadata import read_metadata
 from imagery.sniff import media_type
 from imagery.values import Capture
 
+TURNED_ALIKE = -87.0
+"""Degrees of pitch: so steep, a picture turned by half shows the same ground to a tenth of its height."""
 START_OF_SCAN, END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
 
 
@@ -47,8 +48,10 @@ def picture(path: str | Path) -> Iterator[Image.Image]:
             raise (_truncated if "truncated" in str(error) else _damaged)(path, str(error)) from error
 
 
-def read_photo(path: str | Path) -> Capture:
+def read_photo(path: str | Path, terrain: Terrain | None = None) -> Capture:
     """What a JPEG or PNG photo tells about itself. Decodes it once, small, to be sure that it is whole.
+
+    `terrain`: the ground to lay the footprint on, flat where it is not given.
 
     Raises `Refused`: no-position, impossible-position, and all that `picture` raises.
     """
@@ -63,12 +66,16 @@ def read_photo(path: str | Path) -> Capture:
     attitude, no_attitude = pose.attitude(metadata)
     lens, no_lens = pose.lens(metadata, width, height)
     notes = [*metadata.notes, *lost, *(note for note in (no_attitude, no_lens) if note)]
-    footprint, gsd = position_footprint(position), None
-    if attitude is not None and lens is not None:
-        posed, note = pose_footprint(position, attitude, lens)
+    footprint, gsd, sigma, camera_height = position_footprint(position), None, None, None
+    turned_by = pose.turn_in_doubt(metadata)
+    if turned_by and attitude is not None:
+        notes.append(f"rewritten by {turned_by}, which may have turned it: its pixels cannot be projected")
+    if attitude is not None and lens is not None and not (turned_by and attitude.pitch > TURNED_ALIKE):
+        posed, note = pose_footprint(position, attitude, lens, terrain=terrain)
         notes += [note] if note else []
-        if posed is not None and position.above_ground is not None:
-            footprint, gsd = posed, Camera(lens, attitude, position.above_ground).gsd()
+        if posed is not None:
+            footprint, sigma = posed.footprint, posed.sigma
+            gsd, camera_height = posed.camera.gsd(), posed.camera.height
     time, zone = taken(metadata, position.lon)
     return Capture(
         kind="photo",
@@ -84,6 +91,10 @@ def read_photo(path: str | Path) -> Capture:
         position=position,
         attitude=attitude,
         lens=lens,
+        sigma=sigma,
+        camera_height=camera_height,
+        focal_mm=metadata.number("FocalLength") or None,
+        turn_in_doubt=turned_by is not None,
         make=metadata.text("Make"),
         model=metadata.text("Model"),
         notes=tuple(notes),

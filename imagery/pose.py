@@ -1,10 +1,11 @@
 """Where a photo was taken from, which way the camera looked, through what lens: tags judged before use."""
 
+import math
 from typing import Any
 
 from imagery.errors import Refused
 from imagery.metadata import Metadata, finite
-from imagery.values import Attitude, Lens, Position
+from imagery.values import Attitude, Distortion, Lens, Position
 
 GNSS_ERROR = 5.0
 """Metres, horizontal: what photogrammetry takes for a drone's plain GNSS position (Pix4D's "standard")."""
@@ -15,6 +16,12 @@ BEST_RTK_ERROR = 0.02
 
 FULL_FRAME_DIAGONAL = 43.2666
 """Millimetres: 36 x 24 mm film, which CIPA DCG-001 relates the 35 mm equivalent to by the diagonal."""
+TURNING_PROGRAMS = (
+    "photo viewer", "microsoft photos", "windows photo", "photo gallery", "picasa", "irfanview", "xnview", "acdsee",
+    "faststone", "gthumb", "eog", "gwenview", "shotwell",
+)  # fmt: skip
+"""Viewers whose "rotate" turns the pixels and leaves DJI's angles as they were. Seen in brighton_beach: six of its
+photos were turned by half so."""
 SENSOR_SHAPES = (4 / 3, 3 / 2, 16 / 9, 5 / 4, 1.0)
 SHAPE_TOLERANCE = 0.01
 CENTRE_TOLERANCE = 0.05
@@ -45,7 +52,7 @@ def position(metadata: Metadata, path: object) -> Position:
         height = -height
     if height is None:
         height = metadata.xmp_number("AbsoluteAltitude")
-    return Position(lon, lat, height, metadata.xmp_number("RelativeAltitude"), _position_error(metadata))
+    return Position(lon, lat, height, metadata.xmp_number("RelativeAltitude"), *_position_error(metadata))
 
 
 def attitude(metadata: Metadata) -> tuple[Attitude | None, str | None]:
@@ -67,6 +74,9 @@ def lens(metadata: Metadata, width: int, height: int) -> tuple[Lens | None, str 
     for tag, size in (("ExifImageWidth", width), ("ExifImageHeight", height)):
         if (metadata.number(tag) or size) != size:
             return None, f"cut or resized after it was taken ({tag} says {metadata.number(tag):g}, it has {size})"
+    calibrated, note = _dewarp(metadata, width, height)
+    if calibrated is not None:
+        return calibrated, note
     focal = metadata.xmp_number("CalibratedFocalLength")
     cx, cy = metadata.xmp_number("CalibratedOpticalCenterX"), metadata.xmp_number("CalibratedOpticalCenterY")
     if cx is not None and cy is not None:
@@ -75,6 +85,21 @@ def lens(metadata: Metadata, width: int, height: int) -> tuple[Lens | None, str 
         if focal is not None and focal > 0:
             return Lens(width, height, focal, cx, cy, "calibrated"), None
     return _equivalent(metadata, width, height)
+
+
+def _dewarp(metadata: Metadata, width: int, height: int) -> tuple[Lens | None, str | None]:
+    """DJI's DewarpData: date; fx, fy, centre from the middle, k1, k2, p1, p2, k3. DewarpFlag 1: straightened."""
+    text = metadata.xmp.get("DewarpData", "")
+    numbers = [finite(part) for part in text.rpartition(";")[2].split(",")]
+    if len(numbers) != 9 or any(number is None for number in numbers):
+        return None, None
+    fx, fy, cx, cy, k1, k2, p1, p2, k3 = (number or 0.0 for number in numbers)
+    if not (fx > 0 and fy > 0 and max(abs(cx), abs(cy)) <= CENTRE_TOLERANCE * width):
+        return None, "the calibration in the file (DewarpData) is no camera's"
+    flag = metadata.xmp.get("DewarpFlag")
+    bent = Distortion(k1, k2, p1, p2, k3) if flag == "0" and any((k1, k2, p1, p2, k3)) else None
+    note = None if flag in ("0", "1") else "the file does not say whether its lens was straightened: taken so"
+    return Lens(width, height, math.sqrt(fx * fy), width / 2 + cx, height / 2 + cy, "calibrated", bent), note
 
 
 def _equivalent(metadata: Metadata, width: int, height: int) -> tuple[Lens | None, str | None]:
@@ -91,6 +116,13 @@ def _equivalent(metadata: Metadata, width: int, height: int) -> tuple[Lens | Non
     return Lens(width, height, focal, width / 2, height / 2, "35mm-equivalent"), None
 
 
+def turn_in_doubt(metadata: Metadata) -> str | None:
+    """The program that rewrote the picture, where it is one that turns pictures: it then holds other pixels at each
+    place than the camera's angles tell of, and nothing in the file says so."""
+    software = metadata.text("Software") or ""
+    return software if any(name in software.lower() for name in TURNING_PROGRAMS) else None
+
+
 def _angle(gps: Any, tag: str, signs: dict[str, int]) -> float | None:
     """Degrees from degrees, minutes and seconds; None without a hemisphere, for half of the guesses would be wrong."""
     parts, hemisphere = gps.get(tag), gps.get(f"{tag}Ref")
@@ -105,15 +137,17 @@ def _angle(gps: Any, tag: str, signs: dict[str, int]) -> float | None:
     return sign * (degrees + minutes / 60 + seconds / 3600)
 
 
-def _position_error(metadata: Metadata) -> float:
+def _position_error(metadata: Metadata) -> tuple[float, float | None]:
+    """Horizontal and, where the file tells one, vertical: one sigma, metres."""
     deviations = [metadata.xmp_number("RtkStdLon"), metadata.xmp_number("RtkStdLat")]
     rtk = [deviation for deviation in deviations if deviation is not None and deviation > 0]
     if metadata.xmp_number("RtkFlag") and len(rtk) == 2:
-        return max(*rtk, BEST_RTK_ERROR)
+        up = metadata.xmp_number("RtkStdHgt")
+        return max(*rtk, BEST_RTK_ERROR), max(up, BEST_RTK_ERROR) if up is not None and up > 0 else None
     declared = finite(metadata.gps.get("GPSHPositioningError"))
     if declared is not None and declared > 0:
-        return declared
-    return OLD_FIX_ERROR if str(metadata.gps.get("GPSStatus", "")).startswith("V") else GNSS_ERROR
+        return declared, None
+    return (OLD_FIX_ERROR if str(metadata.gps.get("GPSStatus", "")).startswith("V") else GNSS_ERROR), None
 
 
 def _because(metadata: Metadata) -> str:

@@ -12,12 +12,16 @@ from imagery.errors import Refused
 def inspect(
     path: Annotated[Path, typer.Argument(help="A photo or an orthophoto.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    dem: Annotated[
+        Path | None, typer.Option(help="Elevation model (GeoTIFF) to lay photos' footprints on, not a plane.")
+    ] = None,
 ) -> None:
     """Show what one file tells: kind, time, position, footprint and its error, or why it is refused. 查看单个文件。"""
     from imagery.inspect import inspect as read
+    from imagery.terrain import Elevation
 
     try:
-        told = {"file": str(path), "refused": None, **_told(read(path))}
+        told = {"file": str(path), "refused": None, **_told(read(path, None if dem is None else Elevation(dem)))}
     except Refused as refused:
         if not as_json:
             raise
@@ -51,12 +55,16 @@ def _told(capture: Any) -> dict[str, Any]:
         "gsd": capture.gsd,
         "position": asdict(position) if position else None,
         "attitude": asdict(capture.attitude) if capture.attitude else None,
+        "attitude_from": capture.attitude_from,
+        "turn_in_doubt": capture.turn_in_doubt,
+        "thermal": capture.thermal,
         "lens": asdict(capture.lens) if capture.lens else None,
         "georeference": asdict(capture.georeference) if capture.georeference else None,
         "footprint": {
             "geometry": capture.footprint.geometry,
             "method": capture.footprint.method,
             "error_m": capture.footprint.error_m,
+            "ellipse": asdict(capture.footprint.ellipse) if capture.footprint.ellipse else None,
         },
         "track": track,
         "make": capture.make,
