@@ -6,6 +6,7 @@ from imagery.footprints import Terrain
 from imagery.photos import read_photo
 from imagery.rasters import read_raster
 from imagery.sniff import media_type
+from imagery.tiff import tiff_shape
 from imagery.values import Capture
 
 
@@ -14,4 +15,14 @@ def inspect(path: str | Path, terrain: Terrain | None = None) -> Capture:
 
     Raises `Refused` with a reason and a remedy for whatever cannot be used.
     """
-    return read_raster(path) if media_type(path) == "image/tiff" else read_photo(path, terrain)
+    return read_photo(path, terrain) if is_photo(path) else read_raster(path)
+
+
+def is_photo(path: str | Path) -> bool:
+    """Whether the file is one that a camera writes; a TIFF is one where it has a camera's tags and no map's. Raises
+    `Refused` as `media_type` does."""
+    kind = media_type(path)
+    if kind != "image/tiff":
+        return kind != "image/jp2"
+    shape = tiff_shape(path)
+    return shape is not None and shape.photo

@@ -7,16 +7,22 @@ from typing import Literal
 
 from imagery.errors import Refused
 
-MediaType = Literal["image/jpeg", "image/tiff", "image/png"]
+MediaType = Literal["image/jpeg", "image/tiff", "image/png", "image/heic", "image/jp2"]
 
 SIGNATURES: tuple[tuple[bytes, MediaType], ...] = (
     (b"\xff\xd8\xff", "image/jpeg"),
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"II*\x00", "image/tiff"),
     (b"MM\x00*", "image/tiff"),
+    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "image/jp2"),
+    (b"\xff\x4f\xff\x51", "image/jp2"),  # a bare codestream
     (b"II+\x00", "image/tiff"),  # BigTIFF
     (b"MM\x00+", "image/tiff"),
 )
+
+
+HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+"""ISO/IEC 23008-12: of a file whose first box is `ftyp`."""
 
 
 def media_type(path: str | Path) -> MediaType:
@@ -42,9 +48,11 @@ def media_type(path: str | Path) -> MediaType:
     for signature, kind in SIGNATURES:
         if head.startswith(signature):
             return kind
+    if head[4:8] == b"ftyp" and head[8:12] in HEIC_BRANDS:
+        return "image/heic"
     raise Refused(
         "not-an-image",
-        f"{path}: is not a JPEG, PNG or TIFF, whatever its name says (it begins with {head[:8]!r}).",
+        f"{path}: is not a JPEG, PNG, TIFF, HEIC or JPEG 2000, whatever its name says (it begins with {head[:8]!r}).",
         "Check that the camera's own file was sent; convert other formats to GeoTIFF or JPEG.",
     )
 
