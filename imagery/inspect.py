@@ -1,20 +1,30 @@
-"""What any one file is and tells: a photo or an orthophoto, decided by its content."""
+"""What any one file is and tells, decided by its content: a photo, a raster, a video or telemetry."""
 
 from pathlib import Path
 
+from imagery.films import telemetry_capture, video_capture
 from imagery.footprints import Terrain
 from imagery.photos import read_photo
 from imagery.rasters import read_raster
-from imagery.sniff import media_type
+from imagery.sniff import TELEMETRY, VIDEO, media_type
 from imagery.tiff import tiff_shape
 from imagery.values import Capture
 
 
-def inspect(path: str | Path, terrain: Terrain | None = None) -> Capture:
-    """Read one file; changes nothing. `terrain`: the ground to lay photos' footprints on.
+def inspect(
+    path: str | Path, terrain: Terrain | None = None, *, sent: Path | None = None, offset: float | None = None
+) -> Capture:
+    """Read one file; changes nothing.
 
-    Raises `Refused` with a reason and a remedy for whatever cannot be used.
+    `terrain`: the ground to lay photos' footprints on. `sent`: where and under which name the file was sent, where it
+    is read from somewhere else: what lies beside it there belongs to it. `offset`: of a video's log, in seconds. Raises
+    `Refused` with a reason and a remedy for whatever cannot be used.
     """
+    kind = media_type(path, None if sent is None else sent.name)
+    if kind in TELEMETRY:
+        return telemetry_capture(path, kind)
+    if kind in VIDEO:
+        return video_capture(path, kind, sent, offset)
     return read_photo(path, terrain) if is_photo(path) else read_raster(path)
 
 
@@ -23,6 +33,6 @@ def is_photo(path: str | Path) -> bool:
     `Refused` as `media_type` does."""
     kind = media_type(path)
     if kind != "image/tiff":
-        return kind != "image/jp2"
+        return kind in ("image/jpeg", "image/png", "image/heic")
     shape = tiff_shape(path)
     return shape is not None and shape.photo

@@ -2,9 +2,13 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-Kind = Literal["photo", "orthophoto"]
+if TYPE_CHECKING:
+    from imagery.clips import Seen
+    from imagery.track import Track
+
+Kind = Literal["photo", "orthophoto", "elevation", "video", "telemetry"]
 FootprintMethod = Literal["georeference", "pose", "position"]
 """`georeference`: valid pixels of a raster with a CRS. `pose`: camera, attitude and height over flat ground.
 `position`: no footprint that could be trusted; the geometry is the point the capture was taken from."""
@@ -123,7 +127,7 @@ class Georeference:
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """One photo or orthophoto, as read from its file alone."""
+    """One photo, raster, video or piece of telemetry, as read from its file (and what lies beside it) alone."""
 
     kind: Kind
     media_type: str
@@ -158,5 +162,11 @@ class Capture:
     georeference: Georeference | None = None
     make: str | None = None
     model: str | None = None
+    track: "Track | None" = None
+    """Of a video or of telemetry alone."""
+    seen: "tuple[Seen, ...]" = ()
+    """What a video shows, about once a second, where it can be trusted."""
+    seconds: float | None = None
+    """How long a video or a piece of telemetry lasts."""
     notes: tuple[str, ...] = field(default=())
     """What a person should know: why there is no footprint, which tag was not believed."""

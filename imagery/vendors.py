@@ -15,6 +15,7 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from imagery.metadata import Metadata
 from imagery.values import Attitude
@@ -72,11 +73,17 @@ def from_body(yaw: float, pitch: float, roll: float) -> Attitude:
     # Columns of the rotation from body to north, east, down, written as east, north, up.
     wing = np.array([sy * sp * sr + cy * cr, cy * sp * sr - sy * cr, -cp * sr])
     view = np.array([sy * sp * cr - cy * sr, cy * sp * cr + sy * sr, -cp * cr])
+    return attitude_of(view, wing)
+
+
+def attitude_of(view: NDArray[np.float64], right: NDArray[np.float64]) -> Attitude:
+    """The attitude of a camera that looks along `view`, `right` to the right of its picture: unit vectors in east,
+    north, up."""
     tilt = math.degrees(math.asin(max(-1.0, min(1.0, float(view[2])))))
-    steep = math.hypot(view[0], view[1]) < 1e-9  # then the wings tell the heading
-    heading = math.atan2(-wing[1], wing[0]) if steep else math.atan2(view[0], view[1])
+    steep = math.hypot(view[0], view[1]) < 1e-9  # then the right side tells the heading
+    heading = math.atan2(-right[1], right[0]) if steep else math.atan2(view[0], view[1])
     level = np.array([math.cos(heading), -math.sin(heading), 0.0])
-    turn = math.atan2(float(wing @ np.cross(view, level)), float(wing @ level))
+    turn = math.atan2(float(right @ np.cross(view, level)), float(right @ level))
     return Attitude(math.degrees(heading), tilt, math.degrees(turn))
 
 
