@@ -42,7 +42,8 @@ def lens_of(fix: Fix, width: int, height: int) -> Lens | None:
         return Lens(width, height, focal, width / 2, height / 2, "field-of-view")
     if fix.equivalent is not None:
         # A video of 16:9 is cut from a sensor of 4:3 across its whole width.
-        focal = fix.equivalent / FULL_FRAME_DIAGONAL * 1.25 * max(width, height)
+        diagonal = 1.25 * width if width / height > 1.6 else math.hypot(width, height)
+        focal = fix.equivalent / FULL_FRAME_DIAGONAL * diagonal
         return Lens(width, height, focal, width / 2, height / 2, "35mm-equivalent")
     return None
 

@@ -121,7 +121,7 @@ def _beside(video: Path, clip: Clip, offset: float | None, told: str | Path) -> 
     track = read_telemetry(found, kind)
     if kind == "application/x-subrip":
         return track
-    return shifted(track, _offset(track, clip, offset, told))
+    return shifted(track, _offset(track, clip, offset, told), clip.seconds)
 
 
 def _offset(track: Track, clip: Clip, offset: float | None, path: str | Path) -> float:
@@ -143,9 +143,11 @@ def _offset(track: Track, clip: Clip, offset: float | None, path: str | Path) ->
     )
 
 
-def shifted(track: Track, seconds: float) -> Track:
-    """The track in the video's time; what was before its start is left out. Raises ValueError where nothing is left."""
-    fixes = [replace(fix, seconds=fix.seconds + seconds) for fix in track.fixes if fix.seconds + seconds >= -0.001]
+def shifted(track: Track, seconds: float, end: float) -> Track:
+    """The track in the video's time, without what was before its start and after its end. Raises ValueError where
+    nothing is left."""
+    moved = [replace(fix, seconds=fix.seconds + seconds) for fix in track.fixes]
+    fixes = [fix for fix in moved if -0.001 <= fix.seconds <= end + 0.5]
     note = f"the log's times were moved by {seconds:.1f} s"
     return replace(track, fixes=tuple(fixes), notes=(*track.notes, note) if seconds else track.notes)
 

@@ -12,12 +12,18 @@ from imagery.values import Capture
 
 
 def inspect(
-    path: str | Path, terrain: Terrain | None = None, *, sent: Path | None = None, offset: float | None = None
+    path: str | Path,
+    terrain: Terrain | None = None,
+    *,
+    decode: bool = True,
+    sent: Path | None = None,
+    offset: float | None = None,
 ) -> Capture:
     """Read one file; changes nothing.
 
     `terrain`: the ground to lay photos' footprints on. `sent`: where and under which name the file was sent, where it
-    is read from somewhere else: what lies beside it there belongs to it. `offset`: of a video's log, in seconds. Raises
+    is read from somewhere else: what lies beside it there belongs to it. `offset`: of a video's log, in seconds.
+    Without `decode` a photo's pixels are not looked at: damage in the middle of a whole file is not found then. Raises
     `Refused` with a reason and a remedy for whatever cannot be used.
     """
     kind = media_type(path, None if sent is None else sent.name)
@@ -25,7 +31,7 @@ def inspect(
         return telemetry_capture(path, kind)
     if kind in VIDEO:
         return video_capture(path, kind, sent, offset)
-    return read_photo(path, terrain) if is_photo(path) else read_raster(path)
+    return read_photo(path, terrain, decode=decode) if is_photo(path) else read_raster(path)
 
 
 def is_photo(path: str | Path) -> bool:

@@ -57,9 +57,10 @@ def picture(path: str | Path) -> Iterator[Image.Image]:
             raise (_truncated if "truncated" in str(error).lower() else _damaged)(path, str(error)) from error
 
 
-def read_photo(path: str | Path, terrain: Terrain | None = None) -> Capture:
+def read_photo(path: str | Path, terrain: Terrain | None = None, *, decode: bool = True) -> Capture:
     """What a photo tells about itself: JPEG, PNG, HEIC, DNG or a camera's TIFF. What is compressed is decoded once,
-    small, to be sure that it is whole; of raw data every byte that the index names must be there.
+    small, to be sure that it is whole, unless `decode` says that somebody else will; of raw data every byte that the
+    index names must be there.
 
     `terrain`: the ground to lay the footprint on, flat where it is not given.
 
@@ -76,7 +77,7 @@ def read_photo(path: str | Path, terrain: Terrain | None = None) -> Capture:
             width, height = shape.width, shape.height
             kind = "image/x-adobe-dng" if shape.dng else kind
             bands, deep = (1, True) if shape.dng else (bands, deep)
-        else:
+        elif decode:
             image.draft("RGB", (width // 8, height // 8))  # an eighth of the pixels, all of the file
             image.load()
     position = pose.position(metadata, path)

@@ -79,6 +79,16 @@ class SqliteCatalog:
                     raise ItemError(f"item {row.id}: there is no collection {row.collection!r}")
                 _put(conn, row)
 
+    def delete_item(self, collection: str, item: str) -> bool:
+        with transaction(self._engine) as conn:
+            found = "SELECT row FROM catalog_items WHERE collection = ? AND id = ?"
+            row = conn.exec_driver_sql(found, (collection, item)).scalar_one_or_none()
+            if row is None:
+                return False
+            conn.exec_driver_sql("DELETE FROM catalog_boxes WHERE id IN (?, ?)", (2 * row, 2 * row + 1))
+            conn.exec_driver_sql("DELETE FROM catalog_items WHERE row = ?", (row,))
+            return True
+
     def get_item(self, collection: str, item: str) -> Item | None:
         with self._engine.connect() as conn:
             found = conn.exec_driver_sql(

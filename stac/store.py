@@ -70,6 +70,10 @@ class CatalogStore(Protocol):
         """Insert or replace, all or none, in one transaction. Raises `ItemError`."""
         ...
 
+    def delete_item(self, collection: str, item: str) -> bool:
+        """Take an item out; False where there is none. Its files stay in the store."""
+        ...
+
     def get_item(self, collection: str, item: str) -> Item | None: ...
 
     def counts(self) -> dict[str, int]:

@@ -6,6 +6,7 @@ from flyonce.cli import (
     change,
     demo,
     detect,
+    flights,
     ingest,
     init,
     inspect,
@@ -45,6 +46,7 @@ for command in (
 ):
     app.command()(command)
 
+app.add_typer(flights.app, name="flights")
 app.add_typer(models.app, name="models")
 app.add_typer(review.app, name="review")
 app.add_typer(tickets.app, name="tickets")

@@ -116,7 +116,7 @@ def shoot(world: Picture, view: View, pose: Pose) -> Picture:
     Over a plane a pinhole camera is a homography, which its four corners fix.
     """
     if pose.hills is not None or pose.lens.distortion is not None or pose.attitude.pitch > STEEP:
-        return _bent(world, view, pose, (WIDTH, HEIGHT))
+        return bent(world, view, pose, (WIDTH, HEIGHT))
     corners = np.array([[0, 0], [WIDTH, 0], [WIDTH, HEIGHT], [0, HEIGHT]], dtype=np.float64)
     source = (pose.ground(corners) - (view.x, view.y)) / view.gsd
     rows: list[list[float]] = []
@@ -137,7 +137,7 @@ LATTICE = 8
 HAZE = (214, 222, 232)
 
 
-def _bent(world: Picture, view: View, pose: Pose, size: tuple[int, int]) -> Picture:
+def bent(world: Picture, view: View, pose: Pose, size: tuple[int, int]) -> Picture:
     """The same through a lens that bends, or over hills: each pixel looked up where its line of sight ends. `size`:
     width and height of the picture, which shows the whole of the sensor."""
     import cv2

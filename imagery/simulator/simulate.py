@@ -18,6 +18,7 @@ from shapely.geometry import Polygon, mapping
 from imagery.errors import Refused
 from imagery.simulator.canvas import View
 from imagery.simulator.days import Day, two_days
+from imagery.simulator.filming import film
 from imagery.simulator.flights import PLAIN, describe, fly, write_photos
 from imagery.simulator.light import Picture, develop, expose
 from imagery.simulator.options import Hills, Options, hills
@@ -228,6 +229,12 @@ def simulate(
         },
         "photos": exact,
     }
+    if options.video and with_photos:
+        films = [
+            film(out / name, seed, name, photo_worlds[i], photo_view, flights[i], origin)
+            for i, name in enumerate(("before", "after"))
+        ]
+        document["videos"] = [{"file": path.relative_to(out).as_posix(), "frames": frames} for path, frames in films]
     if ground is not None:
         document["about"] = f"{document['about'].replace('The ground is flat. ', '')} The ground is that of dem.tif."
         _write_dem(out / "dem.tif", ground, origin, size_m)
