@@ -6,6 +6,7 @@ from imagery.films import telemetry_capture, video_capture
 from imagery.footprints import Terrain
 from imagery.photos import read_photo
 from imagery.rasters import read_raster
+from imagery.sidecars import world_file
 from imagery.sniff import TELEMETRY, VIDEO, media_type
 from imagery.tiff import tiff_shape
 from imagery.values import Capture
@@ -31,7 +32,9 @@ def inspect(
         return telemetry_capture(path, kind)
     if kind in VIDEO:
         return video_capture(path, kind, sent, offset)
-    return read_photo(path, terrain, decode=decode) if is_photo(path) else read_raster(path)
+    if is_photo(path) and (kind not in ("image/jpeg", "image/png") or world_file(sent or Path(path)) is None):
+        return read_photo(path, terrain, decode=decode)
+    return read_raster(path, sent)
 
 
 def is_photo(path: str | Path) -> bool:

@@ -19,6 +19,7 @@ from pyproj.exceptions import CRSError, ProjError
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 
+from imagery.crs_checks import check_system
 from imagery.errors import Refused
 from imagery.ground import LONLAT, Affine, apply, ground_gsd, transformation, true_scale
 from imagery.photos import read_photo
@@ -147,6 +148,7 @@ def open_source(path: str | Path, *, pixels: bool = False, gsd: float | None = N
         except (CRSError, ProjError) as error:
             raise _unusable(path, error) from error
     if described.crs != PIXELS and not math.isfinite(described.gsd or math.nan):
+        check_system(described.crs, described.transform, (described.width, described.height), "", path)
         raise nowhere(path, described.crs)
     if not pixels and described.crs != PIXELS:
         return described

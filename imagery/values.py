@@ -160,6 +160,8 @@ class Capture:
     thermal: bool = False
     """A picture of heat: its values are no colours."""
     georeference: Georeference | None = None
+    elevation: Literal["dsm", "dtm"] | None = None
+    """What the heights of a raster of heights are those of."""
     make: str | None = None
     model: str | None = None
     track: "Track | None" = None

@@ -18,7 +18,10 @@ def capture_item(
         return video_item(capture, item_id, custody=custody, flight=flight, created=created, original=original)
     build = photo_item if capture.kind == "photo" else orthophoto_item
     item = build(capture, item_id, custody=custody, flight=flight, created=created, original=original)
-    return elevation_of(item) if capture.kind == "elevation" else item
+    if capture.kind != "elevation":
+        return item
+    item["properties"]["flyonce:elevation"] = capture.elevation
+    return elevation_of(item)
 
 
 def elevation_of(item: Item) -> Item:

@@ -14,10 +14,11 @@ from typing import Any
 from imagery.cog import write_cog, write_thumbnail
 from imagery.errors import Refused
 from imagery.inspect import inspect
+from imagery.values import Georeference
 from records.engine import transaction
 from stac import flights
 from stac.assets import COG, Stored, asset
-from stac.collections import ORTHOPHOTOS
+from stac.collections import ELEVATION, ORTHOPHOTOS
 from stac.flight_tables import File, Flight
 from stac.store import Item
 from workers.beside import beside
@@ -79,18 +80,18 @@ def _look_at(home: Home, flight: Flight, file: File) -> Seen:
             capture = inspect(path, sent=place)
         if capture.track is not None:
             return Seen(file, item, video_assets(home, item, path, capture))
-        return Seen(file, item, _derived(home, item, path))
+        return Seen(file, item, _derived(home, item, path, capture.georeference))
     except Refused as refused:
         return Seen(file, item, {}, refused)
 
 
-def _derived(home: Home, item: Item, path: Path) -> dict[str, Any]:
+def _derived(home: Home, item: Item, path: Path, place: Georeference | None) -> dict[str, Any]:
     """The assets of its thumbnail and, for a raster, its COG."""
     stem = PurePosixPath(item["properties"]["title"]).stem
     original, assets = item["assets"]["original"], {}
     with tempfile.TemporaryDirectory(prefix="look-", dir=home.settings.home) as folder:
-        if item["collection"] == ORTHOPHOTOS:
-            write_cog(path, made := Path(folder, "cog.tif"))
+        if item["collection"] in (ORTHOPHOTOS, ELEVATION):
+            write_cog(path, made := Path(folder, "cog.tif"), place)
             fields = {key: original[key] for key in ("data_type", "bands") if key in original}
             cog = _store(home, made, f"{stem}.cog.tif", COG)
             assets["cog"] = asset(cog, "云优化影像 Cloud-optimized GeoTIFF", "data", "visual", **fields)

@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from imagery.errors import Refused
+from imagery.gcj02 import seems_shifted
 from imagery.inspect import inspect
 from imagery.values import Capture
 from records import receipts
@@ -173,10 +174,28 @@ def put_flight(home: Home, flight: Flight) -> None:
         notes=[
             *(f"{count} {_KINDS.get(kind, kind)}" for kind, count in sorted(tally.items())),
             *([cameras] if cameras else []),
+            *shifted_notes(captures),
         ],
     )
     if item != known:
         home.catalog.put_items([item])
+
+
+def shifted_notes(captures: Sequence[Item]) -> list[str]:
+    """Warnings of rasters that lie beside the flight's own photos as GCJ-02 lies beside WGS84, though they say nothing
+    of it."""
+    flown = [one["properties"].get("pers:perspective_center") for one in captures]
+    places = [place for place in flown if place]
+    if not places:
+        return []
+    middle = sum(place[0] for place in places) / len(places), sum(place[1] for place in places) / len(places)
+    notes = []
+    for one in captures:
+        if one["collection"] == "orthophotos":
+            west, south, east, north = one["bbox"]
+            if seems_shifted(((west + east) / 2, (south + north) / 2), middle):
+                notes.append(f"{one['properties']['title']}: 疑似 GCJ-02 坐标 seems to be in GCJ-02, beside the photos")
+    return notes
 
 
 def report_of(home: Home, flight_id: str) -> dict[str, Any]:
