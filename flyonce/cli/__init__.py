@@ -4,6 +4,7 @@ import typer
 
 from flyonce.cli import (
     change,
+    coverage,
     demo,
     detect,
     flights,
@@ -39,6 +40,7 @@ for command in (
     search.search,
     detect.detect,
     change.change,
+    coverage.coverage,
     stats.stats,
     serve.serve,
     worker.worker,
