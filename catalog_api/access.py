@@ -1,6 +1,8 @@
 """The one way in which this service reads: everything it hands out has passed `sharing.policy.decide`."""
 
+import json
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ from stac_fastapi.types.errors import NotFoundError
 
 from imagery.errors import Refused
 from sharing.policy import Action, Principal, Right, decide
+from stac import visible
 from stac.store import Collection, Item, Page, Query
 from tickets import store, wire
 from tickets.codes import Codes
@@ -16,6 +19,8 @@ from tickets.states import State
 from tickets.tables import events
 from workers.home import Home
 from workers.taking import list_flights, report_of
+
+PAGE = 500
 
 
 class Reader:
@@ -82,6 +87,23 @@ class Reader:
             by_state = select(events.c.state, func.count()).group_by(events.c.state).order_by(events.c.state)
             found = {row[0]: row[1] for row in conn.execute(by_state)}
         return {"items": self._home.catalog.counts(), "events": found}
+
+    def views(self, lon: float, lat: float, limit: int) -> list[dict[str, Any]]:
+        """What shows a place, the newest first; JSON-ready. Looks at no more than `limit` items."""
+        place = {"type": "Point", "coordinates": [lon, lat]}
+        query, items = Query(visible.COLLECTIONS, intersects=place, limit=min(limit, PAGE)), list[Item]()
+        while len(items) < limit:
+            page = self._home.catalog.search(query)
+            items.extend(self._seen(page.items))
+            if page.next is None:
+                break
+            query = replace(query, token=page.next)
+        return [asdict(view) for view in visible.views(items[:limit], lon, lat, self._moments)]
+
+    def _moments(self, href: str) -> dict[str, Any] | None:
+        path = self._home.asset_path(href)
+        found: dict[str, Any] | None = json.loads(path.read_text("utf-8")) if path.is_file() else None
+        return found
 
     def flights(self, limit: int) -> list[dict[str, Any]]:
         """The newest flights."""

@@ -14,7 +14,7 @@ from starlette.staticfiles import StaticFiles
 from catalog_api import docs
 from catalog_api.errors import add_handlers
 from catalog_api.guard import Guard
-from catalog_api.routes import assets, events, flights, health, jobs, stats, uploads
+from catalog_api.routes import assets, events, flights, health, jobs, stats, uploads, visible
 from catalog_api.stac_app import DESCRIPTION, TITLE, add_stac
 from catalog_api.uploading import Uploads
 from records.settings import Settings
@@ -57,7 +57,7 @@ def create_app(settings: Settings | None = None, home: Home | None = None) -> Fa
     app.state.uploads = Uploads.of(opened)
     app.state.codes = load_codes(settings.codes)
     add_stac(app, version("flyonce"))
-    for routes in (health, assets, events, flights, uploads, jobs, stats, docs):
+    for routes in (health, assets, events, flights, uploads, jobs, stats, visible, docs):
         app.include_router(routes.router)
     app.add_api_route("/", _to_console, include_in_schema=False)
     app.mount("/console", StaticFiles(directory=CONSOLE, html=True), name="console")

@@ -15,6 +15,7 @@ from flyonce.server import AskedWrongError, Server
 __all__ = ["AskedWrongError", "Client", "LocalClient", "RemoteClient", "connect", "open_home"]
 
 if TYPE_CHECKING:
+    from catalog_api.access import Reader
     from workers.home import Home
 
 Item = dict[str, Any]
@@ -40,6 +41,10 @@ class Client(Protocol):
         `bbox`: west, south, east, north in degrees (west > east crosses the antimeridian). `datetime`: an instant or
         `A/B`, `..` for an open end. `filter`: CQL2 text. Raises `AskedWrongError`.
         """
+        ...
+
+    def visible(self, lon: float, lat: float) -> list[dict[str, Any]]:
+        """Captures that show a place, the newest first, with the seconds of videos and the side it is seen from."""
         ...
 
     def events(self, *states: str) -> list[dict[str, Any]]:
@@ -118,14 +123,20 @@ class LocalClient:
             raise AskedWrongError(f"{error.field}: {error.message}") from error
         return [self._openable(item) for item in items[:limit]]
 
+    def visible(self, lon: float, lat: float) -> list[dict[str, Any]]:
+        return self._reader().views(lon, lat, limit=10_000)
+
     def events(self, *states: str) -> list[dict[str, Any]]:
+        from tickets.states import State
+
+        return self._reader().events([State(state) for state in states], limit=1_000_000)
+
+    def _reader(self) -> "Reader":
         from catalog_api.access import Reader
         from sharing.policy import LOCAL_OPERATOR
         from tickets.codes import load_codes
-        from tickets.states import State
 
-        reader = Reader(self.home, load_codes(self.home.settings.codes), LOCAL_OPERATOR)
-        return reader.events([State(state) for state in states], limit=1_000_000)
+        return Reader(self.home, load_codes(self.home.settings.codes), LOCAL_OPERATOR)
 
     def follow(self, job: str) -> Iterator[dict[str, Any]]:
         from records import jobs
@@ -189,6 +200,10 @@ class RemoteClient:
             items.extend(page["features"])
             asked = next((link["body"] for link in page["links"] if link["rel"] == "next"), None)
         return items[:limit]
+
+    def visible(self, lon: float, lat: float) -> list[dict[str, Any]]:
+        views: list[dict[str, Any]] = self._ask("GET", "/api/visible", params={"lon": lon, "lat": lat})["views"]
+        return views
 
     def events(self, *states: str) -> list[dict[str, Any]]:
         events: list[dict[str, Any]] = self._ask("GET", "/api/events", params={"state": states})["events"]

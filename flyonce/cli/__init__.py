@@ -4,6 +4,7 @@ import typer
 
 from flyonce.cli import (
     change,
+    coverage,
     demo,
     detect,
     evaluate,
@@ -44,6 +45,7 @@ for command in (
     change.change,
     train.train,
     evaluate.evaluate,
+    coverage.coverage,
     stats.stats,
     serve.serve,
     worker.worker,
