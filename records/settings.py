@@ -15,6 +15,21 @@ class Settings(BaseSettings):
         default_factory=lambda: Path.home() / ".flyonce", description="Folder of the embedded deployment."
     )
     database_url: str = Field(default="", description="Books' database; empty: SQLite in the home.")
+    store_url: str = Field(
+        default="",
+        description="Where files are kept: `s3://bucket`, `s3://bucket/prefix` or a folder; empty: in the home.",
+    )
+    store_endpoint: str = Field(
+        default="", description="Address of an S3 server other than AWS's, such as `http://s3:8333`."
+    )
+    store_region: str = Field(default="us-east-1", description="Region of the bucket.")
+    store_key_id: str = Field(
+        default="", description="Access key of the bucket; empty: found as AWS tools do (`AWS_*`, the machine's role)."
+    )
+    store_key: SecretStr | None = Field(default=None, description="Secret of the access key.")
+    store_virtual_hosts: bool = Field(
+        default=False, description="Whether the bucket is named in the host (`bucket.host`) instead of the path."
+    )
     scheduler: str = Field(default="", description="Address of a Dask scheduler; empty: a LocalCluster per job.")
     workers: int = Field(default=0, ge=0, description="Worker processes of the LocalCluster; 0: one per core.")
     codes: Path | None = Field(default=None, description="A city's own matter codes (CSV), instead of those shipped.")

@@ -23,6 +23,7 @@ from imagery.inspect import inspect
 from imagery.values import Capture
 from records import receipts
 from records.engine import transaction
+from records.files import StoreError
 from records.receipts import Outcome, Receipt
 from stac.assets import COG, Stored
 from stac.collections import FLIGHTS
@@ -195,7 +196,7 @@ class _Batch:
         """Whether the disk is full or the store cannot be written to, which is not the fault of the file sent."""
         place = error.filename2 or error.filename
         in_store = isinstance(place, str) and Path(place).is_relative_to(self.home.files.root)
-        return in_store or error.errno in STORE_ERRORS
+        return in_store or isinstance(error, StoreError) or error.errno in STORE_ERRORS
 
     def _get(self, reference: str) -> Item | None:
         collection, _, item = reference.partition("/")
