@@ -12,7 +12,8 @@ from starlette.staticfiles import StaticFiles
 from catalog_api import docs
 from catalog_api.errors import add_handlers
 from catalog_api.guard import Guard
-from catalog_api.routes import assets, events, health, jobs, stats
+from catalog_api.links import signer_of
+from catalog_api.routes import assets, events, health, jobs, links, stats
 from catalog_api.stac_app import DESCRIPTION, TITLE, add_stac
 from records.settings import Settings
 from tickets.codes import load_codes
@@ -44,14 +45,15 @@ def create_app(settings: Settings | None = None, home: Home | None = None) -> Fa
     )
     app.state.home = opened
     app.state.codes = load_codes(settings.codes)
+    app.state.signer = signer_of(settings)
     add_stac(app, version("flyonce"))
-    for routes in (health, assets, events, jobs, stats, docs):
+    for routes in (health, assets, links, events, jobs, stats, docs):
         app.include_router(routes.router)
     app.add_api_route("/", _to_console, include_in_schema=False)
     app.mount("/console", StaticFiles(directory=CONSOLE, html=True), name="console")
     add_handlers(app)
     key = settings.api_key
-    app.add_middleware(Guard, key=None if key is None else key.get_secret_value())
+    app.add_middleware(Guard, key=None if key is None else key.get_secret_value(), signer=app.state.signer)
     return app
 
 

@@ -35,6 +35,12 @@ class Settings(BaseSettings):
     codes: Path | None = Field(default=None, description="A city's own matter codes (CSV), instead of those shipped.")
     api_key: SecretStr | None = Field(default=None, description="Required of every request when set.")
 
+    signing_key: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        description="Signs links to files; give every server of a deployment the same. Empty: one kept in the home.",
+    )
+
     @property
     def books_url(self) -> str:
         return self.database_url or f"sqlite:///{self.home / 'flyonce.sqlite'}"
