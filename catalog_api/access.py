@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import func, select
@@ -82,9 +83,9 @@ class Reader:
         what lies elsewhere: nothing is fetched from an address that somebody wrote into an item."""
         return self._home.asset_url(asset["href"])
 
-    def content(self, asset: dict[str, Any]) -> bytes:
-        """All bytes of an asset of such an item. Raises `Refused`: not-in-store, lost-file."""
-        return self._home.asset_path(asset["href"]).read_bytes()
+    def path(self, asset: dict[str, Any]) -> Path:
+        """A file on this machine with an asset of such an item. Raises `Refused`: not-in-store, lost-file."""
+        return self._home.asset_path(asset["href"])
 
     def _open(self, asset: dict[str, Any], sha256: str) -> File:
         files = self._home.files

@@ -13,7 +13,7 @@ from catalog_api import docs
 from catalog_api.errors import add_handlers
 from catalog_api.guard import Guard
 from catalog_api.links import signer_of
-from catalog_api.routes import assets, events, health, jobs, links, stats
+from catalog_api.routes import assets, events, health, jobs, links, mosaics, stats, tiles, vectors
 from catalog_api.stac_app import DESCRIPTION, TITLE, add_stac
 from records.settings import Settings
 from tickets.codes import load_codes
@@ -47,7 +47,7 @@ def create_app(settings: Settings | None = None, home: Home | None = None) -> Fa
     app.state.codes = load_codes(settings.codes)
     app.state.signer = signer_of(settings)
     add_stac(app, version("flyonce"))
-    for routes in (health, assets, links, events, jobs, stats, docs):
+    for routes in (health, assets, links, tiles, mosaics, vectors, events, jobs, stats, docs):
         app.include_router(routes.router)
     app.add_api_route("/", _to_console, include_in_schema=False)
     app.mount("/console", StaticFiles(directory=CONSOLE, html=True), name="console")

@@ -6,6 +6,8 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError, ResponseValidationError
+from rasterio.errors import CRSError
+from rio_tiler.errors import InvalidBandName, InvalidFormat, MissingBands, PointOutsideBounds, TileOutsideBounds
 from stac_fastapi.types.errors import InvalidQueryParameter, NotFoundError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -42,6 +44,10 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(InvalidQueryParameter, _invalid)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(HTTPException, _http)
+    for outside in (TileOutsideBounds, PointOutsideBounds):
+        app.add_exception_handler(outside, _outside)
+    for unfit in (InvalidBandName, MissingBands, InvalidFormat, CRSError):
+        app.add_exception_handler(unfit, _unfit)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(ResponseValidationError, _unexpected)
     app.add_exception_handler(Exception, _unexpected)
@@ -60,9 +66,18 @@ def _invalid(_: Request, error: Exception) -> Response:
     return problem(400, str(error), code="InvalidQuery")
 
 
+def _outside(_: Request, error: Exception) -> Response:
+    field = "z,x,y" if isinstance(error, TileOutsideBounds) else "lon,lat"
+    return problem(404, str(error), code=type(error).__name__, field=field)
+
+
+def _unfit(_: Request, error: Exception) -> Response:
+    return problem(400, str(error), code="InvalidQuery")
+
+
 def _refused(_: Request, error: Exception) -> Response:
     code = error.reason if isinstance(error, Refused) else "refused"
-    return problem(404 if code == "not-in-store" else 400, str(error), code=code)
+    return problem(404 if code in ("not-in-store", "lost-file") else 400, str(error), code=code)
 
 
 def _http(_: Request, error: Exception) -> Response:
