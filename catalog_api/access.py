@@ -9,6 +9,8 @@ from typing import Any
 from sqlalchemy import func, select
 from stac_fastapi.types.errors import NotFoundError
 
+from records.jobs import jobs
+from records.outbox import outbox
 from sharing.policy import Action, Principal, Right, decide
 from stac.store import Collection, Item, Page, Query
 from tickets import store, wire
@@ -125,3 +127,17 @@ class Reader:
 
     def _seen(self, items: Iterable[Item]) -> Iterable[Item]:
         return filter(self._sees, items)
+
+
+def operation_counts(home: Home) -> dict[str, dict[str, float]]:
+    """How much stands in the books, for whoever keeps the service running: numbers, whatever may be seen of it."""
+    grouped = {"flyonce_jobs": jobs.c.state, "flyonce_events": events.c.state}
+    with home.engine.connect() as conn:
+        found = {
+            name: {str(state): float(count) for state, count in conn.execute(select(by, func.count()).group_by(by))}
+            for name, by in grouped.items()
+        }
+        waiting = outbox.c.delivered.is_(None)
+        pending = conn.execute(select(func.count()).select_from(outbox).where(waiting)).scalar_one()
+    counted = {name: float(count) for name, count in home.catalog.counts().items()}
+    return {**found, "flyonce_outbox": {"pending": float(pending)}, "flyonce_items": counted}

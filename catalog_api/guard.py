@@ -17,7 +17,7 @@ from records.settings import Settings
 from records.tokens import Signer, TokenError
 from sharing.policy import ANONYMOUS, KEY_HOLDER, LOCAL_OPERATOR, Principal
 
-OPEN = ("/healthz", "/schemas/")
+OPEN = ("/healthz", "/readyz", "/schemas/")
 """Paths that need no key: they say nothing about what is kept here."""
 
 
@@ -27,6 +27,7 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
     # MapLibre runs its worker from a blob and draws images from blobs; everything else comes from here alone.
     "content-security-policy": "default-src 'self'; img-src 'self' data: blob:; worker-src 'self' blob:; "
     "object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -69,10 +70,10 @@ class Guard:
             return
         found = self._who(scope)
         if isinstance(found, Response):
-            await found(scope, receive, _with_headers(send))
+            await found(scope, receive, with_headers(send))
             return
         scope.setdefault("state", {})["principal"] = found
-        await self.app(scope, receive, _with_headers(send))
+        await self.app(scope, receive, with_headers(send))
 
     def _who(self, scope: Scope) -> Principal | Response:
         """Who asks, or why nobody is answered."""
@@ -138,7 +139,9 @@ def _is_other_machine(address: str) -> bool:
         return False  # a socket file, or a test client
 
 
-def _with_headers(send: Send) -> Send:
+def with_headers(send: Send) -> Send:
+    """`send` that gives every answer the headers that keep browsers safe."""
+
     async def add(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)

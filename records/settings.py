@@ -1,6 +1,7 @@
 """The settings of one flyonce process, read once in its entry point from `FLYONCE_*` and passed on from there."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -39,6 +40,19 @@ class Settings(BaseSettings):
         default=None,
         min_length=32,
         description="Signs links to files; give every server of a deployment the same. Empty: one kept in the home.",
+    )
+
+    max_body: int = Field(
+        default=10_000_000,
+        ge=1000,
+        description="Bytes that the body of a request may have; uploads have a limit of their own.",
+    )
+    rate: float = Field(default=0, ge=0, description="Requests a second that one address may make; 0: any number.")
+    cors_origins: str = Field(
+        default="", description="Origins whose pages may read from here, separated by commas: `https://gis.example`."
+    )
+    log: Literal["text", "json"] = Field(
+        default="text", description="How processes log: for people or for a collector."
     )
 
     @property
