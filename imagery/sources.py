@@ -110,12 +110,13 @@ def dataset(path: str | Path, **options: Any) -> Iterator[Any]:
     An http(s) address is one of our own store's (`FileStore.url`), whose content was looked at when it was taken in.
     """
     drivers = tuple(DRIVERS.values()) if is_remote(path) else (DRIVERS[media_type(path)],)
-    with warnings.catch_warnings(), rasterio.Env(**(OPTIONS if is_remote(path) else {})):
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        try:
-            opened = open_with(drivers, path, **options)
-        except RasterioIOError as error:
-            raise unreadable(path, error) from error
+    with rasterio.Env(**(OPTIONS if is_remote(path) else {})):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            try:
+                opened = open_with(drivers, path, **options)
+            except RasterioIOError as error:
+                raise unreadable(path, error) from error
         with opened:
             yield opened
 

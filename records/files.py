@@ -53,6 +53,10 @@ class FileStore(Protocol):
         """In bytes."""
         ...
 
+    def names(self) -> Iterator[str]:
+        """SHA-256 of every object, in order."""
+        ...
+
     def read(self, sha256: str, start: int, stop: int) -> Iterator[bytes]:
         """The bytes from `start` up to `stop`, in pieces that fit into memory."""
         ...
@@ -102,6 +106,10 @@ class DirectoryStore:
 
     def size(self, sha256: str) -> int:
         return self.place(sha256).stat().st_size
+
+    def names(self) -> Iterator[str]:
+        folders = self.root.glob("[0-9a-f][0-9a-f]/[0-9a-f][0-9a-f]")
+        return (path.name for folder in sorted(folders) for path in sorted(folder.iterdir()) if len(path.name) == 64)
 
     def read(self, sha256: str, start: int, stop: int) -> Iterator[bytes]:
         return _pieces(self.path(sha256), start, stop)

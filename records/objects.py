@@ -104,6 +104,12 @@ class ObjectStore:
         with _talking():
             return int(obstore.head(self._bucket, key_of(sha256))["size"])
 
+    def names(self) -> Iterator[str]:
+        with _talking():
+            for listed in obstore.list(self._bucket):
+                names = (found["path"].rpartition("/")[2] for found in listed)
+                yield from (name for name in names if len(name) == 64)
+
     def read(self, sha256: str, start: int, stop: int) -> Iterator[bytes]:
         """Asks piece by piece, so that a slow reader holds no connection that the bucket would cut."""
         return self._pieces(key_of(sha256), start, min(stop, self.size(sha256)))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
+from pydantic import Field
 from rio_tiler.models import ImageData
 from rio_tiler.types import ColorMapType
 from stac_fastapi.types.errors import NotFoundError
@@ -127,6 +128,18 @@ def _rendering() -> _Options:
     return _Options({})
 
 
+def _percentiles(
+    p: Annotated[
+        list[Annotated[int, Field(ge=0, le=100)]] | None, Query(max_length=20, description="Percentiles.")
+    ] = None,
+) -> _Options:
+    return _Options({"percentiles": p or [2, 98]})
+
+
+def _histogram(bins: Annotated[int, Query(ge=2, le=256, description="Of the histogram.")] = 10) -> _Options:
+    return _Options({"bins": bins})
+
+
 def _pictured(request: Request) -> bool:
     route: str = request.scope["route"].path
     return not any(word in route for word in ("/point/", "/statistics", "/info"))
@@ -163,6 +176,8 @@ _parts: dict[str, Any] = {
     "process_dependency": _process,
     "colormap_dependency": _colours,
     "render_dependency": _rendering,
+    "stats_dependency": _percentiles,
+    "histogram_dependency": _histogram,
     "environment_dependency": lambda: GDAL,
     "supported_tms": MATRICES,
     "get_renders": _named,
@@ -171,6 +186,8 @@ _parts: dict[str, Any] = {
     "extensions": [wmtsExtension(tile_dependencies=[], layer_identifier_provider=str)],
 }
 _factory = TilerFactory(router=APIRouter(tags=["Tiles"]), router_prefix=PREFIX, name="item", **_parts)
+# Statistics of posted shapes read whatever is sent at full resolution: one request could fill the memory.
+_factory.router.routes[:] = [r for r in _factory.router.routes if "POST" not in getattr(r, "methods", ())]
 
 router = APIRouter(tags=["Tiles"])
 

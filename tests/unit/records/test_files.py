@@ -136,6 +136,13 @@ def test_leftovers_are_swept_and_files_on_their_way_stay(store: FileStore) -> No
     assert whole(store, kept.sha256) == b"kept"
 
 
+def test_every_object_is_named_once_and_in_order(store: FileStore) -> None:
+    assert list(store.names()) == []
+    kept = {store.put_bytes(bytes([number])).sha256 for number in range(40)}
+    (store.root / "incoming" / "left").write_bytes(b"half")
+    assert list(store.names()) == sorted(kept)
+
+
 def test_a_store_that_works_says_nothing(store: FileStore) -> None:
     store.check()
 
