@@ -38,7 +38,14 @@ from stac.store import Item
 PREFIX = "/tiles/collections/{collection_id}/items/{item_id}/assets/{asset}"
 MOST_PREVIEW = 2048
 """Pixels of a preview's side."""
-_MOST = {"tilesize": MOST_SIDE, "max_size": MOST_PREVIEW, "width": MOST_PREVIEW, "height": MOST_PREVIEW}
+_MOST = {
+    "minzoom": 24,
+    "maxzoom": 24,
+    "tilesize": MOST_SIDE,
+    "max_size": MOST_PREVIEW,
+    "width": MOST_PREVIEW,
+    "height": MOST_PREVIEW,
+}
 
 
 def raster_of(reader: Reader, item: Item, key: str, render: str | None) -> Raster:
@@ -146,16 +153,15 @@ def _pictured(request: Request) -> bool:
 
 
 def _check_sizes(request: Request) -> None:
-    """titiler takes any number. Raises `Refused` (too-large)."""
-    given = {**request.query_params, **request.path_params}
-    for name, most in (
-        ("tilesize", MOST_SIDE),
-        ("max_size", MOST_PREVIEW),
-        ("width", MOST_PREVIEW),
-        ("height", MOST_PREVIEW),
-    ):
-        if given.get(name, "").isdecimal() and int(given[name]) > most:
-            raise Refused("too-large", f"{name}: {given[name][:20]} pixels are too many.", f"Ask for at most {most}.")
+    """titiler takes any number, and counts up to it. Raises `Refused` (too-large)."""
+    given = [*request.query_params.multi_items(), *request.path_params.items()]
+    asked = [(name, text) for name, text in given if name in _MOST and _is_number(text)]
+    for name, text in given:
+        if name == "zooms":  # of WMTS: WebMercatorQuad::0,24
+            asked += [("maxzoom", part) for part in text.rpartition("::")[2].split(",") if _is_number(part.strip())]
+    for name, text in asked:
+        if not 0 <= int(text[:20]) <= _MOST[name]:
+            raise Refused("too-large", f"{name}: {text[:20]} is out of range.", f"Ask for 0 to {_MOST[name]}.")
 
 
 def _is_number(text: str) -> bool:
