@@ -44,8 +44,24 @@ class Sheets:
     @contextmanager
     def opened(self) -> Iterator[Callable[[Window], tuple[Pixels, Pixels]]]:
         """Keep both files open; the function reads one window of each."""
+        grey = both_grey(self)
         with reader(self.before) as before, reader(self.after) as after:
-            yield lambda window: (before.read(self.grid_before, window), after.read(self.grid_after, window))
+            yield lambda window: (
+                grey(before.read(self.grid_before, window)),
+                grey(after.read(self.grid_after, window)),
+            )
+
+
+def both_grey(sheets: Sheets) -> Callable[[Pixels], Pixels]:
+    """Where one date has a single band, the colours of the other say nothing: both are compared in grey."""
+    if len(set(sheets.before.rgb)) > 1 and len(set(sheets.after.rgb)) > 1:
+        return lambda pixels: pixels
+
+    def grey(pixels: Pixels) -> Pixels:
+        light = pixels.data.mean(axis=0).round().astype(np.uint8)
+        return Pixels(np.stack((light, light, light)), pixels.valid)
+
+    return grey
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from imagery.tiles import PIXELS, GroundGrid, Window
 from workers.change import Comparison
 from workers.detect import Detection
 from workers.inputs import Input
+from workers.kinds import kinds
 from workers.masks import finish_mask, to_source_pixels
 from workers.tiling import Analysis
 from workers.vectors import Feature, Label, features
@@ -41,16 +42,18 @@ def detection_features(detection: Detection, labels: Labels) -> list[Feature]:
 
 
 def comparison_features(comparison: Comparison, labels: Labels) -> list[Feature]:
-    """The polygons of changed ground, small ones left out."""
+    """The polygons of changed ground with their kind (appeared, disappeared, altered), small ones left out."""
     spec = comparison.spec
-    return features(
-        comparison.analysis.regions,
-        comparison.grid,
-        spec.classes,
-        labels,
-        cell_m=comparison.cell,
-        min_area=spec.min_area,
-    )
+    with kinds(comparison) as kind:
+        return features(
+            comparison.analysis.regions,
+            comparison.grid,
+            spec.classes,
+            labels,
+            cell_m=comparison.cell,
+            min_area=spec.min_area,
+            more=lambda region: {"kind": kind(region)},
+        )
 
 
 def about_detection(detection: Detection) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from flyonce.cli import (
     change,
     demo,
     detect,
+    evaluate,
     ingest,
     init,
     inspect,
@@ -17,6 +18,7 @@ from flyonce.cli import (
     simulate,
     stats,
     tickets,
+    train,
     worker,
 )
 from flyonce.cli.output import stderr
@@ -38,6 +40,8 @@ for command in (
     search.search,
     detect.detect,
     change.change,
+    train.train,
+    evaluate.evaluate,
     stats.stats,
     serve.serve,
     worker.worker,
