@@ -6,6 +6,8 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError, ResponseValidationError
+from rasterio.errors import CRSError
+from rio_tiler.errors import InvalidBandName, InvalidFormat, MissingBands, PointOutsideBounds, TileOutsideBounds
 from stac_fastapi.types.errors import InvalidQueryParameter, NotFoundError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -46,6 +48,10 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(InvalidQueryParameter, _invalid)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(HTTPException, _http)
+    for outside in (TileOutsideBounds, PointOutsideBounds):
+        app.add_exception_handler(outside, _outside)
+    for unfit in (InvalidBandName, MissingBands, InvalidFormat, CRSError):
+        app.add_exception_handler(unfit, _unfit)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(ResponseValidationError, _unexpected)
     app.add_exception_handler(Exception, _unexpected)
@@ -54,6 +60,7 @@ def add_handlers(app: FastAPI) -> None:
 _REFUSED = {
     "not-allowed": 403,
     "not-in-store": 404,
+    "lost-file": 404,
     "no-such-flight": 404,
     "flight-of-another-department": 409,
     "flight-differs": 409,
@@ -77,6 +84,15 @@ def _not_found(_: Request, error: Exception) -> Response:
 
 
 def _invalid(_: Request, error: Exception) -> Response:
+    return problem(400, str(error), code="InvalidQuery")
+
+
+def _outside(_: Request, error: Exception) -> Response:
+    field = "z,x,y" if isinstance(error, TileOutsideBounds) else "lon,lat"
+    return problem(404, str(error), code=type(error).__name__, field=field)
+
+
+def _unfit(_: Request, error: Exception) -> Response:
     return problem(400, str(error), code="InvalidQuery")
 
 
