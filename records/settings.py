@@ -14,7 +14,10 @@ class Settings(BaseSettings):
     home: Path = Field(
         default_factory=lambda: Path.home() / ".flyonce", description="Folder of the embedded deployment."
     )
-    database_url: str = Field(default="", description="Books' database; empty: SQLite in the home.")
+    database_url: str = Field(
+        default="",
+        description="Books and catalogue: sqlite:///PATH, or postgresql://… with PostGIS; empty: SQLite in the home.",
+    )
     scheduler: str = Field(default="", description="Address of a Dask scheduler; empty: a LocalCluster per job.")
     workers: int = Field(default=0, ge=0, description="Worker processes of the LocalCluster; 0: one per core.")
     codes: Path | None = Field(default=None, description="A city's own matter codes (CSV), instead of those shipped.")
