@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,20 +53,28 @@ class ItemRow:
 def row_of(item: Item) -> ItemRow:
     """Raises `ItemError` naming the item and what is wrong with it."""
     name, collection, properties = item.get("id"), item.get("collection"), item.get("properties")
-    if item.get("type") != "Feature" or not isinstance(properties, dict) or not isinstance(item.get("assets"), dict):
-        raise ItemError(f"item {name!r}: not a GeoJSON Feature with properties and assets")
-    if not isinstance(name, str) or not name or not isinstance(collection, str):
-        raise ItemError(f"item {name!r}: needs an id and a collection")
+    for field, kind in (("properties", dict), ("assets", dict)):
+        if item.get("type") != "Feature" or not isinstance(item.get(field), kind):
+            raise ItemError(f"item {name!r}: not a GeoJSON Feature with properties and assets", field)
+    if not isinstance(name, str) or not name or not isinstance(collection, str) or not isinstance(properties, dict):
+        raise ItemError(f"item {name!r}: needs an id and a collection", "collection" if name else "id")
     if len(name) > MOST_NAME or _UNSAFE.search(name):
-        raise ItemError(f"item {name!r}: an id has no slash or control character and at most {MOST_NAME} characters")
-    try:
+        raise ItemError(
+            f"item {name!r}: an id has no slash or control character and at most {MOST_NAME} characters", "id"
+        )
+    with _fault(name, "properties.datetime"):
         start, middle, end = _instants(properties)
+    with _fault(name, "geometry"):
         geometry = None if item.get("geometry") is None else geometry_of(item["geometry"])
-        box: Box | None = None
+    box: Box | None = None
+    with _fault(name, "bbox"):
         if geometry is not None:
             declared = box_of(item["bbox"]) if "bbox" in item else geometry.bounds
             # Only a declared box can say that an item crosses the antimeridian; otherwise the geometry knows better.
             box = declared if declared[0] > declared[2] else geometry.bounds
+    with _fault(name, "assets"):
+        files = frozenset(filter(None, (stored_sha256(asset.get("href", "")) for asset in item["assets"].values())))
+    with _fault(name, "body"):
         written = _dump(properties), _dump({key: value for key, value in item.items() if key != "properties"})
         _check_text("".join(written))
         return ItemRow(
@@ -80,10 +89,16 @@ def row_of(item: Item) -> ItemRow:
             properties=written[0],
             body=written[1],
             words=words_of(item),
-            files=frozenset(filter(None, (stored_sha256(asset.get("href", "")) for asset in item["assets"].values()))),
+            files=files,
         )
+
+
+@contextmanager
+def _fault(name: str, field: str) -> Iterator[None]:
+    try:
+        yield
     except (TypeError, ValueError, AttributeError) as error:
-        raise ItemError(f"item {name!r}: {error}") from error
+        raise ItemError(f"item {name!r}: {error}", field) from error
 
 
 def _check_text(text: str) -> None:

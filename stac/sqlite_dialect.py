@@ -15,12 +15,13 @@ _JSON_TYPES = {"number": "'integer', 'real'", "text": "'text'", "boolean": "'tru
 
 @dataclass(frozen=True, slots=True)
 class SqliteDialect:
-    """`plain`: columns without the `+` that keeps SQLite from their index."""
+    """`columns`: whether chosen properties have one; `plain`: these without the `+` that hides their index."""
 
     plain: bool = False
+    columns: bool = True
 
     def typed(self, path: Steps, wanted: Kind) -> Sql:
-        if len(path) == 1 and CHOSEN.get(path[0]) == wanted:
+        if self.columns and len(path) == 1 and CHOSEN.get(path[0]) == wanted:
             return Sql(("" if self.plain else "+") + column_of(path[0]))
         return sql(f"(CASE WHEN {{}} IN ({_JSON_TYPES[wanted]}) THEN {{}} END)", self.kind(path), _extract(path))
 
@@ -32,7 +33,7 @@ class SqliteDialect:
 
     def absent(self, path: Steps) -> Sql:
         missing = sql("(coalesce({}, 'null') = 'null')", self.kind(path))
-        if len(path) == 1 and path[0] in CHOSEN:
+        if self.columns and len(path) == 1 and path[0] in CHOSEN:
             return sql(f"({column_of(path[0])} IS NULL AND {{}})", missing)  # the column spares most items the parsing
         return missing
 

@@ -25,7 +25,14 @@ class QueryError(ValueError):
 
 
 class ItemError(ValueError):
-    """An item that the catalogue will not keep; the message names it and says why."""
+    """An item that the catalogue will not keep; the message names it and says why, `field` the part at fault."""
+
+    def __init__(self, message: str, field: str = "body") -> None:
+        super().__init__(message)
+        self.field = field
+
+    def __reduce__(self) -> tuple[type["ItemError"], tuple[str, str]]:
+        return type(self), (str(self), self.field)
 
 
 class CollectionError(ItemError):
