@@ -17,7 +17,7 @@ from sharing.policy import Action, Principal, decide
 from stac import extensions
 from stac.assets import stored_sha256
 from stac.collections import all_collections
-from stac.hrefs import OWN
+from stac.hrefs import OWN, absolute
 from stac.store import Collection, Item
 from workers.home import Home
 
@@ -109,7 +109,7 @@ class Writer:
 
         def change(now: Item | None) -> Item:
             seen = self._seen(now, collection, name, if_match)
-            after = self._item(make(seen), collection, name, "")
+            after = self._item(make(absolute(seen, self._root)), collection, name, "")
             self._may_write(after)
             return after
 
@@ -134,7 +134,7 @@ class Writer:
     def change_collection(self, name: str, if_match: str | None, make: Callable[[Collection], Any]) -> Collection:
         now = self._collection(name)
         _check_match(now, if_match)
-        collection = self._checked_collection(make(now), name)
+        collection = self._checked_collection(make(absolute(now, self._root)), name)
         self._home.catalog.put_collection(collection)
         return collection
 

@@ -34,6 +34,12 @@ class FileStore(Protocol):
 
     def exists(self, sha256: str) -> bool: ...
 
+    def size(self, sha256: str) -> int: ...
+
+    def names(self) -> Iterator[str]:
+        """SHA-256 of every object, in order."""
+        ...
+
     def open(self, sha256: str) -> BinaryIO: ...
 
 
@@ -70,6 +76,16 @@ class DirectoryStore:
 
     def exists(self, sha256: str) -> bool:
         return self.path(sha256).is_file()
+
+    def size(self, sha256: str) -> int:
+        """In bytes. Raises FileNotFoundError where the store does not hold it."""
+        return self.path(sha256).stat().st_size
+
+    def names(self) -> Iterator[str]:
+        """SHA-256 of every object, in order."""
+        for path in sorted(self.root.glob("[0-9a-f][0-9a-f]/[0-9a-f][0-9a-f]/*")):
+            if len(path.name) == 64:
+                yield path.name
 
     def open(self, sha256: str) -> BinaryIO:
         """Raises FileNotFoundError where the store does not hold it."""

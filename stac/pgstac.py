@@ -165,6 +165,14 @@ class PgstacCatalog:
         with self._engine.connect() as conn, _refusals():
             return aggregations.answers(names, [_run(conn, one) for one in asked])
 
+    def faults(self) -> list[str]:
+        """PostgreSQL checks its own pages; what is looked for is an item that no index by time would give."""
+        with self._engine.connect() as conn:
+            found = conn.exec_driver_sql(
+                "SELECT collection, id FROM items WHERE flyonce.moment(content) IS NULL ORDER BY collection, id"
+            )
+            return [f"{collection}/{name}: no instant" for collection, name in found]
+
     def _collections(self, rest: str, params: tuple[str, ...]) -> list[Collection]:
         with self._engine.connect() as conn:
             rows = conn.exec_driver_sql(

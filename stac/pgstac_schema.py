@@ -40,6 +40,15 @@ def migrate(url: str) -> None:
                 conn.execute(sql.SQL("COMMENT ON SCHEMA flyonce IS {}").format(sql.Literal(digest)))
 
 
+def make_roles(conn: "psycopg.Connection[tuple[object, ...]]") -> None:
+    """The roles that pgstac gives its rights to, as its own migrations make them."""
+    for role in ("pgstac_admin", "pgstac_read", "pgstac_ingest"):
+        if conn.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone() is None:
+            conn.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
+    conn.execute("GRANT pgstac_read TO pgstac_ingest")
+    conn.execute("GRANT pgstac_admin TO current_user")
+
+
 def _migrate_pgstac(address: str) -> None:
     from pypgstac.db import PgstacDB
     from pypgstac.migrate import Migrate

@@ -145,6 +145,24 @@ class SqliteCatalog:
             asked = aggregations.statements(SQLITE, source, conditions, names)
             return aggregations.answers(names, [list(conn.exec_driver_sql(one.text, one.params)) for one in asked])
 
+    def faults(self) -> list[str]:
+        with self._engine.connect() as conn:
+            found = [row[0] for row in conn.exec_driver_sql("PRAGMA integrity_check")]
+            found += [row[0] for row in conn.exec_driver_sql("SELECT rtreecheck('catalog_boxes')")]
+            broken = [f"{row[0]} row {row[1]}: no {row[2]}" for row in conn.exec_driver_sql("PRAGMA foreign_key_check")]
+            strays = conn.exec_driver_sql(
+                """
+                SELECT row, 'no document' FROM catalog_items WHERE row NOT IN (SELECT row FROM catalog_documents)
+                UNION ALL
+                SELECT row, 'no words' FROM catalog_items WHERE row NOT IN (SELECT rowid FROM catalog_words)
+                UNION ALL
+                SELECT row, 'no box' FROM catalog_items
+                WHERE geometry IS NOT NULL AND 2 * row NOT IN (SELECT id FROM catalog_boxes)
+                """
+            )
+            broken += [f"item in row {row}: {what}" for row, what in strays]
+        return [one for one in found if one != "ok"] + broken
+
     def _collections(self, rest: str, params: tuple[str, ...]) -> list[Collection]:
         with self._engine.connect() as conn:
             rows = conn.exec_driver_sql(

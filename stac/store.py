@@ -120,3 +120,7 @@ class CatalogStore(Protocol):
     def aggregate(self, query: Query, names: Sequence[str]) -> "list[Aggregation]":
         """`stac.aggregations` over all that the query finds, whatever its limit. Raises `QueryError`."""
         ...
+
+    def faults(self) -> list[str]:
+        """What the database finds wrong with itself, in words; empty where nothing is."""
+        ...

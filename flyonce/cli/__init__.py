@@ -3,6 +3,7 @@
 import typer
 
 from flyonce.cli import (
+    admin,
     change,
     demo,
     detect,
@@ -45,6 +46,7 @@ for command in (
 ):
     app.command()(command)
 
+app.add_typer(admin.app, name="admin")
 app.add_typer(models.app, name="models")
 app.add_typer(review.app, name="review")
 app.add_typer(tickets.app, name="tickets")
