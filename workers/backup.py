@@ -10,11 +10,12 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import tempfile
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import psycopg
 from sqlalchemy.engine import URL, make_url
@@ -25,6 +26,8 @@ from records.settings import Settings
 from stac import pgstac_schema
 
 MANIFEST = "flyonce-backup.json"
+_NOWHERE = b"SELECT pg_catalog.set_config('search_path', ''"
+_IN_PGSTAC = f"SELECT pg_catalog.set_config('search_path', '{pgstac_schema.SEARCH_PATH}', false);\n".encode()
 _SQLITE, _DUMP = "flyonce.sqlite", "flyonce.pgdump"
 
 
@@ -156,17 +159,45 @@ def _restore_postgresql(dump: Path, url: URL) -> None:
             raise Refused("database-in-use", "The database holds a flyonce already.", "Name a new, empty one.")
         # Roles belong to the server, not to the database, so no dump of a database brings them.
         pgstac_schema.make_roles(conn)
-    _run(
-        ["pg_restore", "--exit-on-error", "--no-owner", "--no-password", "--dbname", url.database or "", str(dump)], url
+    _run_together(
+        ["pg_restore", "--no-owner", "--file=-", str(dump)],
+        ["psql", "--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", "--output=/dev/null"],
+        url,
     )
 
 
 def _run(command: list[str], url: URL) -> None:
-    """A program of PostgreSQL's; address and password go by its environment, which no list of processes shows."""
+    done = subprocess.run(command, env=_environment(command, url), capture_output=True, text=True, check=False)
+    _check(command, done.returncode, done.stderr)
+
+
+def _run_together(reading: list[str], writing: list[str], url: URL) -> None:
+    """The SQL that one writes through the other, with pgstac in the search path: columns of its tables are made by
+    functions that name others without their schema, which PostgreSQL's own way of restoring does not find."""
+    with (
+        tempfile.TemporaryFile() as told,
+        subprocess.Popen(writing, env=_environment(writing, url), stdin=subprocess.PIPE, stderr=told) as written,
+        subprocess.Popen(reading, env=_environment(reading, url), stdout=subprocess.PIPE, stderr=told) as read,
+    ):
+        script, sink = cast(IO[bytes], read.stdout), cast(IO[bytes], written.stdin)
+        try:
+            for line in script:
+                sink.write(_IN_PGSTAC if line.startswith(_NOWHERE) else line)
+            # A script that ended early must not be committed: psql is not told that it ended.
+            if read.wait() != 0:
+                written.kill()
+            sink.close()
+        except BrokenPipeError:
+            script.close()  # psql gave up; it says why below
+        codes = read.wait(), written.wait()
+        told.seek(0)
+        _check(writing, max(abs(code) for code in codes), told.read().decode(errors="replace"))
+
+
+def _environment(command: list[str], url: URL) -> dict[str, str]:
+    """Address and password go to a program of PostgreSQL's by its environment, which no list of processes shows."""
     if shutil.which(command[0]) is None:
-        raise Refused(
-            "no-program", f"{command[0]} is not installed.", "Install postgresql-client 请安装 postgresql-client。"
-        )
+        raise Refused("no-program", f"{command[0]} is not installed.", "Install postgresql-client 请安装该软件包。")
     said: dict[str, Any] = {
         "PGHOST": url.host,
         "PGPORT": url.port,
@@ -174,12 +205,15 @@ def _run(command: list[str], url: URL) -> None:
         "PGPASSWORD": url.password,
         "PGDATABASE": url.database,
     }
-    environment = {**os.environ, **{name: str(value) for name, value in said.items() if value is not None}}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        told = done.stderr.strip()[-600:]
+    return {**os.environ, **{name: str(value) for name, value in said.items() if value is not None}}
+
+
+def _check(command: list[str], code: int, told: str) -> None:
+    if code != 0:
         raise Refused(
-            "database", f"{command[0]} failed: {told}", "See what it says; nothing that was there has changed."
+            "database",
+            f"{command[0]} failed: {told.strip()[-600:]}",
+            "See what it says; nothing of the home has changed.",
         )
 
 
