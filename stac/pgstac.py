@@ -7,6 +7,7 @@ pgstac keeps, partitions and hands out the items; the search itself is our state
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import psycopg
@@ -14,7 +15,7 @@ from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DataError, DBAPIError, InternalError, NotSupportedError
 
-from stac import aggregations, keyset, searching
+from stac import aggregations, keyset, searching, times
 from stac.aggregations import Aggregation
 from stac.fragments import Sql, bind, join, sql
 from stac.geometry import halves
@@ -24,17 +25,37 @@ from stac.rows import ItemRow, check_collection, row_of, with_extent
 from stac.store import Collection, CollectionError, Item, ItemError, Page, Query, QueryError
 
 BATCH = 10_000
+_ITEM_ASSETS = "flyonce:item_assets"
 _NO_GROUND = {"type": "GeometryCollection", "geometries": []}
 """What an item without geometry has in pgstac, which asks one of every item."""
 
 _ITEMS = """(
   SELECT id, collection, geometry, content, content -> 'properties' AS properties,
-    datetime AS first, end_datetime AS last, flyonce.moment(content) AS datetime_us,
+    private, datetime AS first, end_datetime AS last, flyonce.moment(content, private) AS datetime_us,
     flyonce.micros(datetime) AS start_us, flyonce.micros(end_datetime) AS end_us,
-    pgstac.content_hydrate(items)::text AS whole
+    flyonce.whole(items) AS whole
   FROM pgstac.items
 ) AS catalog_items"""
 
+_INCOMING = """
+CREATE TEMP TABLE incoming (
+  id text, collection text, ground text, datetime timestamptz, end_datetime timestamptz, content jsonb, private jsonb
+) ON COMMIT DROP
+"""
+_PARTITIONS = """
+SELECT check_partition(collection, first, last) FROM (
+  SELECT i.collection, tstzrange(min(i.datetime), max(i.datetime), '[]') AS first,
+    tstzrange(min(i.end_datetime), max(i.end_datetime), '[]') AS last
+  FROM incoming i JOIN collections c ON c.id = i.collection
+  GROUP BY i.collection, date_trunc(c.partition_trunc, i.datetime) ORDER BY i.collection, min(i.datetime)
+) AS spans
+"""
+_REPLACED = "DELETE FROM items USING incoming i WHERE items.collection = i.collection AND items.id = i.id"
+_ARRIVED = """
+INSERT INTO items (id, geometry, collection, datetime, end_datetime, content, private)
+SELECT id, coalesce(ST_GeomFromWKB(decode(ground, 'hex'), 4326), ST_GeomFromText('GEOMETRYCOLLECTION EMPTY', 4326)),
+  collection, datetime, end_datetime, content, private FROM incoming
+"""
 _COVER = """
 INSERT INTO flyonce.covered VALUES (%s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (collection) DO UPDATE SET
@@ -52,8 +73,8 @@ def open_pgstac(url: str) -> Engine:
         pool_size=10,
         max_overflow=40,
         connect_args={
-            # Compiling a statement takes longer than most searches.
-            "options": f"-c search_path={SEARCH_PATH} -c jit=off -c timezone=UTC",
+            # Compiling a statement, or starting processes for it, takes longer than most searches.
+            "options": f"-c search_path={SEARCH_PATH} -c jit=off -c timezone=UTC -c max_parallel_workers_per_gather=0",
             # A plan made for no value in particular would not see which index a value asks for.
             "prepare_threshold": None,
         },
@@ -69,7 +90,7 @@ class PgstacCatalog:
     def put_collection(self, collection: Collection) -> None:
         body = check_collection(collection)
         with self._engine.begin() as conn:
-            conn.exec_driver_sql("SELECT pgstac.upsert_collection(%s::jsonb)", (body,))
+            conn.exec_driver_sql("SELECT pgstac.upsert_collection(%s::jsonb)", (_hidden(body),))
 
     def delete_collection(self, collection: str) -> None:
         with self._engine.begin() as conn:
@@ -88,20 +109,16 @@ class PgstacCatalog:
         return self._collections('ORDER BY c.id COLLATE "C"', ())
 
     def put_items(self, items: Iterable[Item]) -> None:
-        read = list(items)
+        rows = [row_of(item) for item in items]
         with self._engine.begin() as conn:
-            _put(conn, read, [row_of(item) for item in read])
+            _put(conn, rows)
 
-    def load(self, items: Iterable[Item]) -> int:
-        count, batch = 0, []
+    def load(self, rows: Iterable[ItemRow]) -> int:
+        count, rest = 0, iter(rows)
         with self._engine.begin() as conn:
-            for item in items:
-                batch.append(item)
-                count += 1
-                if len(batch) == BATCH:
-                    _put(conn, batch, [row_of(one) for one in batch])
-                    batch = []
-            _put(conn, batch, [row_of(one) for one in batch])
+            while batch := list(islice(rest, BATCH)):
+                _put(conn, batch)
+                count += len(batch)
         with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
             conn.exec_driver_sql("ANALYZE pgstac.items")
         return count
@@ -117,7 +134,7 @@ class PgstacCatalog:
                 row = row_of(after)
                 if (row.collection, row.id) != (collection, item):
                     raise ItemError(f"item {row.id!r}: neither its id nor its collection can change")
-                _put(conn, [after], [row])
+                _put(conn, [row])
         return after
 
     def get_item(self, collection: str, item: str) -> Item | None:
@@ -129,7 +146,7 @@ class PgstacCatalog:
     def items(self) -> Iterator[Item]:
         with self._engine.connect().execution_options(isolation_level="REPEATABLE READ") as conn:
             found = conn.execution_options(yield_per=1_000).exec_driver_sql(
-                'SELECT content_hydrate(items)::text FROM items ORDER BY collection COLLATE "C", id COLLATE "C"'
+                'SELECT flyonce.whole(items) FROM items ORDER BY collection COLLATE "C", id COLLATE "C"'
             )
             for (whole,) in found:
                 yield _item(whole)
@@ -145,7 +162,8 @@ class PgstacCatalog:
     def items_of_file(self, sha256: str) -> Sequence[Item]:
         with self._engine.connect() as conn:
             found = conn.exec_driver_sql(
-                "SELECT content_hydrate(items)::text FROM items WHERE flyonce.files_of(content) @> ARRAY[%s]::text[] "
+                "SELECT flyonce.whole(items) FROM items "
+                "WHERE flyonce.files_of(content, private) @> to_jsonb(ARRAY[%s]::text[]) "
                 'ORDER BY collection COLLATE "C", id COLLATE "C"',
                 (sha256,),
             )
@@ -169,7 +187,7 @@ class PgstacCatalog:
         """PostgreSQL checks its own pages; what is looked for is an item that no index by time would give."""
         with self._engine.connect() as conn:
             found = conn.exec_driver_sql(
-                "SELECT collection, id FROM items WHERE flyonce.moment(content) IS NULL ORDER BY collection, id"
+                "SELECT collection, id FROM items WHERE flyonce.moment(content, private) IS NULL ORDER BY 1, 2"
             )
             return [f"{collection}/{name}: no instant" for collection, name in found]
 
@@ -180,7 +198,7 @@ class PgstacCatalog:
                 f"FROM collections c LEFT JOIN flyonce.covered ON covered.collection = c.id {rest}",
                 params,
             )
-            return [with_extent(json.loads(body), box, (start, end)) for body, *box, start, end in rows]
+            return [with_extent(_shown(body), box, (start, end)) for body, *box, start, end in rows]
 
 
 def _conditions(query: Query) -> list[Sql]:
@@ -192,7 +210,7 @@ def _conditions(query: Query) -> list[Sql]:
     if (area := searching.area(query)) is not None:
         conditions.append(sql("ST_Intersects(geometry, ST_GeomFromWKB({}, 4326))", bind(area[1])))
     if query.words:
-        like = "flyonce.words_of(id, content) LIKE {}"
+        like = "flyonce.words_of(id, content, private) LIKE {}"
         folded = (word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") for word in query.words)
         found = [sql(like, sql("flyonce.folded(CAST({} AS text))", bind(f"%{word}%"))) for word in folded]
         conditions.append(sql("({})", join(" OR ", found)))
@@ -218,6 +236,22 @@ def _first_line(error: DBAPIError) -> str:
     return str(error.orig).splitlines()[0][:200]
 
 
+def _hidden(body: str) -> str:
+    """pgstac adds what a collection says of its items' assets to every item that it hands out, and takes it from every
+    item that comes in; ours are kept whole, so it must not see it."""
+    collection = json.loads(body)
+    if "item_assets" in collection:
+        collection[_ITEM_ASSETS] = collection.pop("item_assets")
+    return json.dumps(collection, ensure_ascii=False)
+
+
+def _shown(body: str) -> Collection:
+    collection: Collection = json.loads(body)
+    if _ITEM_ASSETS in collection:
+        collection["item_assets"] = collection.pop(_ITEM_ASSETS)
+    return collection
+
+
 def _item(whole: str) -> Item:
     item: Item = json.loads(whole)
     if item["geometry"] == _NO_GROUND:
@@ -227,36 +261,55 @@ def _item(whole: str) -> Item:
 
 def _get(conn: Connection, collection: str, item: str) -> Item | None:
     found = conn.exec_driver_sql(
-        "SELECT content_hydrate(items)::text FROM items WHERE collection = %s AND id = %s", (collection, item)
+        "SELECT flyonce.whole(items) FROM items WHERE collection = %s AND id = %s", (collection, item)
     ).first()
     return None if found is None else _item(found[0])
 
 
-def _put(conn: Connection, items: Sequence[Item], rows: Sequence[ItemRow]) -> None:
-    """Insert or replace. Of two items with one name the later stays. Raises `ItemError`."""
-    if not items:
+def _put(conn: Connection, rows: Sequence[ItemRow]) -> None:
+    """Insert or replace. Of two rows with one name the later stays. Raises `ItemError`.
+
+    pgstac's own way in, its staging tables, takes an item apart with recursive SQL functions, which is fifty times as
+    slow as the rest; its partitions are made by its own function all the same.
+    """
+    if not rows:
         return
     known = {name for (name,) in conn.exec_driver_sql("SELECT id FROM collections")}
     for row in rows:
         if row.collection not in known:
-            raise ItemError(f"item {row.id}: there is no collection {row.collection!r}")
-    last = {(row.collection, row.id): (item, row) for item, row in zip(items, rows, strict=True)}
+            raise ItemError(f"item {row.id}: there is no collection {row.collection!r}", "collection")
+    last = {(row.collection, row.id): row for row in rows}
     raw: psycopg.Connection[Any] = conn.connection.driver_connection  # type: ignore[assignment]
     with raw.cursor() as cursor:
-        with cursor.copy("COPY pgstac.items_staging_upsert (content) FROM STDIN") as copy:
-            for item, row in last.values():
-                copy.write_row((_document(item, row),))
+        cursor.execute(_INCOMING)
+        with cursor.copy("COPY incoming FROM STDIN") as copy:
+            for row in last.values():
+                copy.write_row(_incoming(row))
+        cursor.execute(_PARTITIONS)
+        cursor.execute(_REPLACED)
+        cursor.execute(_ARRIVED)
+        cursor.execute("DROP TABLE incoming")
         for collection in {row.collection for row in rows}:
-            cursor.execute(
-                _COVER, (collection, *_covered([row for _, row in last.values() if row.collection == collection]))
-            )
+            own = [row for row in last.values() if row.collection == collection]
+            cursor.execute(_COVER, (collection, *_covered(own)))
 
 
-def _document(item: Item, row: ItemRow) -> str:
-    body = (
-        row.body if item.get("geometry") is not None else json.dumps({**json.loads(row.body), "geometry": _NO_GROUND})
+def _incoming(row: ItemRow) -> tuple[Any, ...]:
+    body = json.loads(row.body)
+    content = {key: value for key, value in body.items() if key not in ("id", "geometry", "collection", "type")}
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    whole = f'{text[:-1]}{"," if content else ""}"properties":{row.properties}}}'
+    private = {"moment": row.datetime_us, "words": row.words, "files": sorted(row.files)}
+    ground = row.heights or row.geometry
+    return (
+        row.id,
+        row.collection,
+        None if ground is None else ground.hex(),
+        times.rfc3339(times.moment(row.start_us)),
+        times.rfc3339(times.moment(row.end_us)),
+        whole,
+        json.dumps(private, ensure_ascii=False),
     )
-    return f'{body[:-1]},"properties":{row.properties}}}'
 
 
 def _covered(rows: Sequence[ItemRow]) -> tuple[float | None, ...]:

@@ -159,6 +159,29 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
   SELECT EXISTS (SELECT value FROM jsonb_array_elements(a) INTERSECT SELECT value FROM jsonb_array_elements(b))
 $$;
 
+-- What flyonce computed when it put the item is kept in `private`, which pgstac leaves to whoever wants it; an item that
+-- another tool put has none, and is read instead.
+CREATE OR REPLACE FUNCTION flyonce.moment(content jsonb, private jsonb) RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT coalesce((private ->> 'moment')::bigint, flyonce.moment(content))
+$$;
+
+CREATE OR REPLACE FUNCTION flyonce.words_of(id text, content jsonb, private jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT coalesce(private ->> 'words', flyonce.words_of(id, content)) $$;
+
+CREATE OR REPLACE FUNCTION flyonce.files_of(content jsonb, private jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT coalesce(private -> 'files', to_jsonb(flyonce.files_of(content)))
+$$;
+
+-- The whole item. Those that flyonce put are kept whole; another tool's lack what their collection says of all items.
+CREATE OR REPLACE FUNCTION flyonce.whole(item pgstac.items) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT CASE WHEN item.private IS NULL THEN pgstac.content_hydrate(item) ELSE item.content || jsonb_build_object(
+    'type', 'Feature', 'id', item.id, 'collection', item.collection,
+    'geometry', ST_AsGeoJSON(item.geometry, 20)::jsonb) END::text
+$$;
+
 -- What the items of a collection cover, as the embedded catalogue keeps it: it widens, and never shrinks.
 CREATE TABLE IF NOT EXISTS flyonce.covered (
   collection text PRIMARY KEY REFERENCES pgstac.collections (id) ON DELETE CASCADE,
@@ -167,8 +190,9 @@ CREATE TABLE IF NOT EXISTS flyonce.covered (
 );
 
 CREATE INDEX IF NOT EXISTS flyonce_newest
-  ON pgstac.items (flyonce.moment(content) DESC, (collection COLLATE "C"), (id COLLATE "C"));
+  ON pgstac.items (flyonce.moment(content, private) DESC, (collection COLLATE "C"), (id COLLATE "C"));
 CREATE INDEX IF NOT EXISTS flyonce_id ON pgstac.items ((id COLLATE "C"));
-CREATE INDEX IF NOT EXISTS flyonce_files ON pgstac.items USING gin (flyonce.files_of(content));
+CREATE INDEX IF NOT EXISTS flyonce_files ON pgstac.items USING gin (flyonce.files_of(content, private));
 CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA public;
-CREATE INDEX IF NOT EXISTS flyonce_words ON pgstac.items USING gin (flyonce.words_of(id, content) public.gin_trgm_ops);
+CREATE INDEX IF NOT EXISTS flyonce_words
+  ON pgstac.items USING gin (flyonce.words_of(id, content, private) public.gin_trgm_ops);

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import shapely
+import shapely.geometry
 
 from stac import times
 from stac.assets import stored_sha256
@@ -22,7 +23,7 @@ MOST_BYTES = 8 << 20
 """Of an item as JSON: what is larger belongs into an asset."""
 _UNSAFE = re.compile(r"[/\\\x00-\x1f\x7f]")
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
-_ENDLESS = re.compile(r"(?<![\w.])-?\d{300}")
+_ENDLESS = re.compile(r"\d{300}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class ItemRow:
     end_us: int
     box: Box | None
     geometry: bytes | None
+    heights: bytes | None
+    """The geometry as WKB with heights, where it has any."""
     chosen: tuple[float | str | None, ...]
     """Values of the properties that have a column, in the order of `CHOSEN`."""
     properties: str
@@ -66,6 +69,7 @@ def row_of(item: Item) -> ItemRow:
         start, middle, end = _instants(properties)
     with _fault(name, "geometry"):
         geometry = None if item.get("geometry") is None else geometry_of(item["geometry"])
+        heights = None if geometry is None else _with_heights(item["geometry"])
     box: Box | None = None
     with _fault(name, "bbox"):
         if geometry is not None:
@@ -85,6 +89,7 @@ def row_of(item: Item) -> ItemRow:
             end_us=max(end, middle),
             box=box,
             geometry=None if geometry is None else bytes(shapely.to_wkb(geometry)),
+            heights=heights,
             chosen=tuple(_chosen(properties.get(key), kind) for key, kind in CHOSEN.items()),
             properties=written[0],
             body=written[1],
@@ -109,6 +114,15 @@ def _check_text(text: str) -> None:
         raise ValueError("a text with a NUL character")
     if _ENDLESS.search(text):
         raise ValueError("a number beyond what can be compared")
+
+
+def _with_heights(geometry: dict[str, Any]) -> bytes | None:
+    positions = geometry.get("coordinates", [])
+    while positions and isinstance(positions[0], list | tuple):
+        positions = positions[0]
+    if len(positions) < 3 and geometry["type"] != "GeometryCollection":
+        return None
+    return bytes(shapely.to_wkb(shapely.geometry.shape(geometry), output_dimension=3))
 
 
 def _chosen(value: Any, kind: str) -> float | str | None:

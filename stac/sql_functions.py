@@ -48,8 +48,8 @@ def casei(text: str | None) -> str | None:
 
 def accenti(text: str | None) -> str | None:
     """Without combining marks, so that `é` equals `e`."""
-    if text is None:
-        return None
+    if text is None or text.isascii():
+        return text
     return "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
 
 

@@ -79,11 +79,11 @@ class SqliteCatalog:
         with transaction(self._engine) as conn:
             _put(conn, rows)
 
-    def load(self, items: Iterable[Item]) -> int:
+    def load(self, rows: Iterable[ItemRow]) -> int:
         count = 0
         with transaction(self._engine) as conn:
-            rest = iter(items)
-            while batch := [row_of(item) for item in islice(rest, BATCH)]:
+            rest = iter(rows)
+            while batch := list(islice(rest, BATCH)):
                 _put(conn, batch)
                 count += len(batch)
         return count
@@ -230,12 +230,15 @@ def _install(conn: Connection) -> None:
 def _found(conn: Connection, query: Query) -> tuple[Sql, list[Sql]]:
     """Where the search starts, and what must hold of an item."""
     area = searching.area(query)
+    # What costs least comes first; a geometry is only looked at where all else holds.
     conditions = searching.named(SQLITE, query) + _during(conn, query)
     if area is not None:
-        conditions.append(_meets(*area))
+        conditions.append(_boxes_meet(area[0]))
     if query.words:
         conditions.append(sql("catalog_items.row IN ({})", with_words(query.words)))
     conditions += searching.filtered(SQLITE, query)
+    if area is not None:
+        conditions.append(_meets(*area, rectangle=query.bbox is not None))
     source = Sql("catalog_items")
     if (near := start(conn, query, None if area is None else area[0])) is not None:
         source = sql("({}) AS near CROSS JOIN catalog_items ON catalog_items.row = near.row", near)
@@ -243,10 +246,18 @@ def _found(conn: Connection, query: Query) -> tuple[Sql, list[Sql]]:
     return sql("{} LEFT JOIN catalog_documents ON catalog_documents.row = catalog_items.row", source), conditions
 
 
-def _meets(box: Box, wkb: bytes) -> Sql:
-    """First the boxes, which costs nothing, then the geometries."""
-    boxes = group(" OR ", [Sql(_BOX_MEETS, (n, s, e, w, e, w)) for w, s, e, n in halves(box)])
-    return sql("({} AND s_intersects(geometry, {}))", boxes, bind(wkb))
+def _boxes_meet(box: Box) -> Sql:
+    return group(" OR ", [Sql(_BOX_MEETS, (n, s, e, w, e, w)) for w, s, e, n in halves(box)])
+
+
+def _meets(box: Box, wkb: bytes, *, rectangle: bool) -> Sql:
+    """Of items whose box meets the searched one. What lies within a rectangle needs no closer look."""
+    meets = sql("s_intersects(geometry, {})", bind(wkb))
+    west, south, east, north = box
+    if not rectangle or west > east:
+        return meets
+    within = "west <= east AND west >= ? AND east <= ? AND south >= ? AND north <= ?"
+    return sql("({} OR {})", Sql(f"({within})", (west, east, south, north)), meets)
 
 
 def _during(conn: Connection, query: Query) -> list[Sql]:

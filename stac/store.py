@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from stac.aggregations import Aggregation
+    from stac.rows import ItemRow
 
 Item = dict[str, Any]
 Collection = dict[str, Any]
@@ -90,8 +91,8 @@ class CatalogStore(Protocol):
         """Insert or replace, all or none, in one transaction. Raises `ItemError`."""
         ...
 
-    def load(self, items: Iterable[Item]) -> int:
-        """As `put_items`, for more items than fit into memory; how many there were. Raises `ItemError`."""
+    def load(self, rows: "Iterable[ItemRow]") -> int:
+        """As `put_items`, for more than fit into memory; how many there were. Raises `ItemError`."""
         ...
 
     def change_item(self, collection: str, item: str, change: Callable[[Item | None], Item | None]) -> Item | None:

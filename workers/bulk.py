@@ -1,20 +1,23 @@
 """Many items into the catalogue at once, from a file of one JSON object a line; all or none."""
 
 import json
-from collections.abc import Callable, Iterator
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 from imagery.errors import Refused
 from stac.assets import stored_sha256
-from stac.rows import row_of
+from stac.rows import ItemRow, row_of
 from stac.store import Item, ItemError
 from workers.home import Home
 
 MOST_FAULTS = 20
 
-Progress = Callable[[int], None]
-"""Called with the items read so far."""
+CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +30,16 @@ class Fault:
         return f"line {self.line}, {self.field}: {self.message}"
 
 
-def load(home: Home, path: Path, progress: Progress | None = None) -> int:
-    """Insert or replace the items of a file; how many.
+def load(home: Home, path: Path, workers: int | None = None) -> int:
+    """Insert or replace the items of a file; how many. They are read and checked in `workers` processes beside this one
+    (default: one a core but this), which writes.
 
     Raises `Refused` (`bad-items`) naming line and field of the first `MOST_FAULTS` faults, with nothing loaded, and
     OSError where the file cannot be read.
     """
+    beside = max(1, (os.cpu_count() or 2) - 1) if workers is None else workers
     try:
-        return home.catalog.load(_items(path, progress))
+        return home.catalog.load(_rows(path, beside))
     except ItemError as error:
         # Items go in by the thousand; which lines are at fault is looked for once something is.
         found = list(faults(home, path))
@@ -44,6 +49,29 @@ def load(home: Home, path: Path, progress: Progress | None = None) -> int:
             f"{path} holds what the catalogue does not keep:\n{told}",
             "Nothing was loaded. Correct these lines and load again 未导入任何条目，请修正后重试。",
         ) from error
+
+
+def _rows(path: Path, beside: int) -> Iterator[ItemRow]:
+    with path.open("rb") as source:
+        chunks = iter(lambda: source.readlines(CHUNK_BYTES), [])
+        first = next(chunks, [])
+        if beside == 0 or os.fstat(source.fileno()).st_size <= CHUNK_BYTES:
+            yield from _checked(first)
+            for chunk in chunks:
+                yield from _checked(chunk)
+            return
+        with ProcessPoolExecutor(beside, mp_context=get_context("spawn")) as pool:
+            waiting = deque([pool.submit(_checked, first)])
+            for chunk in chunks:
+                waiting.append(pool.submit(_checked, chunk))
+                if len(waiting) > 2 * beside:
+                    yield from waiting.popleft().result()
+            while waiting:
+                yield from waiting.popleft().result()
+
+
+def _checked(lines: list[bytes]) -> list[ItemRow]:
+    return [row_of(_item(line)) for line in lines if line.strip()]
 
 
 def faults(home: Home, path: Path) -> Iterator[Fault]:
@@ -60,13 +88,6 @@ def faults(home: Home, path: Path) -> Iterator[Fault]:
             count += 1
             if count == MOST_FAULTS:
                 return
-
-
-def _items(path: Path, progress: Progress | None) -> Iterator[Item]:
-    for count, (_, line) in enumerate(_lines(path), start=1):
-        yield _item(line)
-        if progress is not None and count % 1_000 == 0:
-            progress(count)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
