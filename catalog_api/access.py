@@ -15,6 +15,7 @@ from records.jobs import jobs
 from records.outbox import outbox
 from sharing.policy import Action, Principal, Right, decide
 from stac import visible
+from stac.aggregations import Aggregation
 from stac.store import Collection, Item, Page, Query
 from tickets import store, wire
 from tickets.codes import Codes
@@ -46,6 +47,10 @@ class Reader:
     def search(self, query: Query) -> Page:
         page = self._home.catalog.search(query)
         return Page(tuple(self._seen(page.items)), page.next, page.matched, page.prev)
+
+    def aggregate(self, query: Query, names: Sequence[str]) -> list[Aggregation]:
+        """Figures over what this principal may find."""
+        return self._home.catalog.aggregate(query, names) if self._sees() else []
 
     def collections(self) -> Sequence[Collection]:
         """Collections say what kinds of things there are, and what ground they cover."""

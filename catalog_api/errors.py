@@ -1,6 +1,7 @@
 """One table from what can go wrong to what HTTP says: problem+json (RFC 9457), with STAC's `code` and `description`."""
 
 import logging
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -13,8 +14,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from catalog_api.writing import BodyError, ChangedError, ConflictError, ForbiddenError
 from imagery.errors import Refused
-from stac.store import QueryError
+from stac.store import CollectionError, ItemError, QueryError
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,10 @@ def problem(status: int, detail: str, *, code: str, headers: dict[str, str] | No
 def add_handlers(app: FastAPI) -> None:
     """Answer every failure of the app with a problem. Call after stac-fastapi has added its own handlers."""
     app.add_exception_handler(QueryError, _query_error)
+    app.add_exception_handler(BodyError, _body_error)
+    app.add_exception_handler(ItemError, _body_error)
+    for kind, (status, code) in _WRITING.items():
+        app.add_exception_handler(kind, _writing(status, code))
     app.add_exception_handler(NotFoundError, _not_found)
     app.add_exception_handler(InvalidQueryParameter, _invalid)
     app.add_exception_handler(Refused, _refused)
@@ -77,6 +83,23 @@ def refused_status(reason: str) -> int:
 def _query_error(_: Request, error: Exception) -> Response:
     field = error.field if isinstance(error, QueryError) else ""
     return problem(400, f"{field}: {error}", code="InvalidQuery", field=field)
+
+
+_WRITING: dict[type[Exception], tuple[int, str]] = {
+    CollectionError: (409, "Conflict"),
+    ConflictError: (409, "Conflict"),
+    ChangedError: (412, "Changed"),
+    ForbiddenError: (403, "Forbidden"),
+}
+
+
+def _writing(status: int, code: str) -> Callable[[Request, Exception], Response]:
+    return lambda _, error: problem(status, str(error), code=code)
+
+
+def _body_error(_: Request, error: Exception) -> Response:
+    field = error.field if isinstance(error, BodyError | ItemError) else "body"
+    return problem(400, f"{field}: {error}", code="InvalidBody", field=field)
 
 
 def _not_found(_: Request, error: Exception) -> Response:

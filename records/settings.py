@@ -16,7 +16,10 @@ class Settings(BaseSettings):
     home: Path = Field(
         default_factory=lambda: Path.home() / ".flyonce", description="Folder of the embedded deployment."
     )
-    database_url: str = Field(default="", description="Books' database; empty: SQLite in the home.")
+    database_url: str = Field(
+        default="",
+        description="Books and catalogue: sqlite:///PATH, or postgresql://… with PostGIS; empty: SQLite in the home.",
+    )
     store_url: str = Field(
         default="",
         description="Where files are kept: `s3://bucket`, `s3://bucket/prefix` or a folder; empty: in the home.",
