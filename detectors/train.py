@@ -26,11 +26,10 @@ from torch import Tensor, nn
 from detectors import checkpoint
 from detectors.crops import Crops, Group
 from detectors.debris import CLASSES, GSD, VEHICLE, Net
+from detectors.folds import FRAME_GSD, SITE, open_site
 from detectors.pretrained import EFFICIENTNET, from_imagenet
 from detectors.samples import IGNORE, Sample, backgrounds, kept, labelled_frames
 
-FRAME_GSD = 0.019
-"""Of the labelled frames, from labels.md."""
 DECAY = 0.998
 """Of the running mean of the weights, which is what is kept."""
 
@@ -148,15 +147,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=1, help="more only pay on idle cores")
     parser.add_argument("--processes", type=int, default=1, help="that draw blocks")
     parser.add_argument("--cache", type=Path, default=Path(".cache/samples"), help="where drawn blocks are kept")
-    parser.add_argument("--leave-out", nargs="*", default=[], help="labelled frames not to train on; 'all': none")
+    parser.add_argument("--frames", choices=["all", "none"], default="all", help="labelled frames to train on")
+    parser.add_argument("--side", type=int, choices=[-1, 1], help="of the labelled site: learn from this side alone")
     given = parser.parse_args(arguments)
     if not 0 <= given.seeds <= 10000:
         parser.error("simulated seeds for training are 0 to 9999")
     torch.set_num_threads(given.threads)
     simulated = drawn(given.cache, given.seeds, given.fine, given.processes)
-    folder = Path(os.environ.get("FLYONCE_DATA", "../shared/data")) / "flights/caliterra_east"
-    frames = labelled_frames(folder, FRAME_GSD) if folder.exists() and given.leave_out != ["all"] else []
-    frames = [sample for sample in frames if sample.name not in given.leave_out]
+    folder = Path(os.environ.get("FLYONCE_DATA", "../shared/data")) / SITE
+    frames: Sequence[Sample] = []
+    if given.frames == "all" and folder.exists():
+        frames = open_site(folder).half(given.side) if given.side else labelled_frames(folder, FRAME_GSD)
     bare = backgrounds(given.backgrounds) if given.backgrounds else []
     plan = Plan(seed=given.seed, steps=given.steps, batch=given.batch, rate=given.rate)
     hashed = data_hash([*simulated, *frames, *bare])

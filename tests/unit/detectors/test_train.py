@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from shapely import box
 
-from detectors import crops, pretrained, train
+from detectors import crops, folds, pretrained, train
 from detectors.crops import Crops, Group
 from detectors.debris import CLASSES, GSD, STAGES, VEHICLE, Net
 from detectors.samples import (
@@ -185,7 +185,7 @@ def test_a_kept_block_is_the_block_that_was_drawn(tmp_path: Path) -> None:
 
 
 def test_the_labelled_frames_are_read_with_their_classes(data: Path) -> None:
-    frames = labelled_frames(data / "flights/caliterra_east", train.FRAME_GSD)
+    frames = labelled_frames(data / "flights/caliterra_east", folds.FRAME_GSD)
     assert len(frames) == 8
     assert {int(v) for frame in frames for v in np.unique(frame.label)} == {0, 1, 2, 3, IGNORE}
     heaps = sum(int((frame.label == 1).sum()) for frame in frames) * GSD**2
