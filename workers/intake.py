@@ -9,7 +9,23 @@ from imagery.errors import Refused
 from imagery.sniff import media_type
 
 CAPTURE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".dng", ".heic", ".mp4", ".mov", ".jp2", ".img", ".webp"}
+    {
+        ".jpg",
+        ".jpeg",
+        ".png",
+        ".tif",
+        ".tiff",
+        ".dng",
+        ".heic",
+        ".mp4",
+        ".mov",
+        ".ts",
+        ".jp2",
+        ".img",
+        ".webp",
+        ".srt",
+        ".gpx",
+    }
 )
 """Names that promise a capture. A file in a folder with another name is taken only if its content is an image."""
 

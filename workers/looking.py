@@ -15,12 +15,15 @@ from typing import Any
 from imagery.cog import write_cog, write_thumbnail
 from imagery.errors import Refused
 from imagery.inspect import inspect
+from imagery.values import Georeference
 from records.engine import transaction
 from stac import flights
 from stac.assets import COG, Stored, asset
-from stac.collections import ORTHOPHOTOS
+from stac.collections import ELEVATION, ORTHOPHOTOS
 from stac.flight_tables import File, Flight
 from stac.store import Item
+from workers.beside import beside
+from workers.films import video_assets
 from workers.home import Home
 from workers.taking import ACTOR, Progress, put_flight, quarantined
 
@@ -49,7 +52,7 @@ def look(home: Home, flight_id: str, progress: Progress) -> dict[str, Any]:
     with ThreadPoolExecutor(THREADS) as pool:
         for batch in _batches(waiting):
             progress(batch[0].name, done, len(waiting))
-            seen = list(pool.map(lambda file: _look_at(home, file), batch))
+            seen = list(pool.map(lambda file: _look_at(home, flight, file), batch))
             _write(home, flight, seen)
             damaged += sum(one.refused is not None for one in seen)
             done += len(batch)
@@ -66,7 +69,7 @@ def _batches(files: list[File]) -> Iterator[list[File]]:
         yield files[start : start + BATCH]
 
 
-def _look_at(home: Home, file: File) -> Seen:
+def _look_at(home: Home, flight: Flight, file: File) -> Seen:
     reference = file.answer.item if file.answer is not None else None
     collection, _, name = (reference or "").partition("/")
     item = home.catalog.get_item(collection, name)
@@ -74,19 +77,22 @@ def _look_at(home: Home, file: File) -> Seen:
         return Seen(file, None, {})  # withdrawn, or seen as part of another flight
     path = home.files.path(file.sha256 or "")
     try:
-        inspect(path)
-        return Seen(file, item, _derived(home, item, path))
+        with beside(home, flight, file.name) as place:
+            capture = inspect(path, sent=place)
+        if capture.track is not None:
+            return Seen(file, item, video_assets(home, item, path, capture))
+        return Seen(file, item, _derived(home, item, path, capture.georeference))
     except Refused as refused:
         return Seen(file, item, {}, refused)
 
 
-def _derived(home: Home, item: Item, path: Path) -> dict[str, Any]:
+def _derived(home: Home, item: Item, path: Path, place: Georeference | None) -> dict[str, Any]:
     """The assets of its thumbnail and, for a raster, its COG."""
     stem = PurePosixPath(item["properties"]["title"]).stem
     original, assets = item["assets"]["original"], {}
     with tempfile.TemporaryDirectory(prefix="look-", dir=home.settings.home) as folder:
-        if item["collection"] == ORTHOPHOTOS:
-            write_cog(path, made := Path(folder, "cog.tif"))
+        if item["collection"] in (ORTHOPHOTOS, ELEVATION):
+            write_cog(path, made := Path(folder, "cog.tif"), place)
             fields = {key: original[key] for key in ("data_type", "bands") if key in original}
             cog = _store(home, made, f"{stem}.cog.tif", COG)
             assets["cog"] = asset(cog, "云优化影像 Cloud-optimized GeoTIFF", "data", "visual", **fields)

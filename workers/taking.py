@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from imagery.errors import Refused
+from imagery.gcj02 import seems_shifted
 from imagery.inspect import inspect
 from imagery.values import Capture
 from records import receipts
@@ -21,14 +22,16 @@ from records.engine import transaction
 from sharing.policy import Action, Principal, Role, decide
 from stac import flights
 from stac.assets import Stored
+from stac.captures import capture_item
 from stac.collections import FLIGHTS
 from stac.flight_report import flight_report
 from stac.flight_states import State
 from stac.flight_tables import File, Flight, Sender
 from stac.flight_values import Answer, cameras_note
-from stac.items import Custody, flight_item, orthophoto_item, photo_item, strictest
+from stac.items import Custody, flight_item, strictest
 from stac.store import Item
 from stac.times import rfc3339
+from workers.beside import beside
 from workers.home import Home
 from workers.jobs import LookJob
 from workers.receiving import wake
@@ -40,7 +43,12 @@ MOST_TRIES = 2
 """A file that took its reader down so often is not read again."""
 THREADS = min(4, 2 * (os.cpu_count() or 1))
 ACTOR = "worker"
-_KINDS = {"photos": "张照片 photos", "orthophotos": "幅正射影像 orthophotos", "videos": "段视频 videos"}
+_KINDS = {
+    "photos": "张照片 photos",
+    "orthophotos": "幅正射影像 orthophotos",
+    "videos": "段视频 videos",
+    "elevation": "幅高程 elevation models",
+}
 
 Progress = Callable[[str, int, int], None]
 """Called with the file at hand, the files done and the files in all."""
@@ -77,7 +85,8 @@ def read(home: Home, flight: Flight, sent: Received) -> Reading:
     try:
         if not sent.size:
             raise Refused("empty", f"{path}: is empty (0 bytes).", "Copy it from the card again.")
-        capture = inspect(path, decode=False)
+        with beside(home, flight, sent.name, sent.shown) as place:
+            capture = inspect(path, decode=False, sent=place)
     except Refused as refused:
         return Reading(None, quarantined(refused, str(path), sent.shown or sent.name))
     item = _item(flight, sent, capture)
@@ -165,10 +174,28 @@ def put_flight(home: Home, flight: Flight) -> None:
         notes=[
             *(f"{count} {_KINDS.get(kind, kind)}" for kind, count in sorted(tally.items())),
             *([cameras] if cameras else []),
+            *shifted_notes(captures),
         ],
     )
     if item != known:
         home.catalog.put_items([item])
+
+
+def shifted_notes(captures: Sequence[Item]) -> list[str]:
+    """Warnings of rasters that lie beside the flight's own photos as GCJ-02 lies beside WGS84, though they say nothing
+    of it."""
+    flown = [one["properties"].get("pers:perspective_center") for one in captures]
+    places = [place for place in flown if place]
+    if not places:
+        return []
+    middle = sum(place[0] for place in places) / len(places), sum(place[1] for place in places) / len(places)
+    notes = []
+    for one in captures:
+        if one["collection"] == "orthophotos":
+            west, south, east, north = one["bbox"]
+            if seems_shifted(((west + east) / 2, (south + north) / 2), middle):
+                notes.append(f"{one['properties']['title']}: 疑似 GCJ-02 坐标 seems to be in GCJ-02, beside the photos")
+    return notes
 
 
 def report_of(home: Home, flight_id: str) -> dict[str, Any]:
@@ -260,8 +287,7 @@ def _get(home: Home, reference: str) -> Item | None:
 def _item(flight: Flight, sent: Received, capture: Capture) -> Item:
     """The capture's item with its original alone; thumbnail and COG come with the look at its pixels."""
     original = Stored(PurePosixPath(sent.name).name, sent.sha256, sent.size, capture.media_type)
-    build = photo_item if capture.kind == "photo" else orthophoto_item
-    return build(
+    return capture_item(
         capture,
         sent.sha256[:ID_DIGITS],
         custody=custody_of(flight),
