@@ -179,7 +179,7 @@ def bench_tus(rounds: int, megabytes: int) -> None:
 def photos(folder: Path, count: int) -> list[Path]:
     """Distinct photos with a position: one simulated picture, a different stamp of noise in each."""
     block = np.moveaxis(draw(1, gsd=0.05, size_m=(60.0, 45.0)).after, 0, 2)
-    picture = np.tile(block, (3, 3, 1))[:2250, :3000]
+    picture = np.tile(block, (2, 2, 1))[:1200, :1600]
     folder.mkdir()
     made = []
     for number in range(count):

@@ -179,7 +179,7 @@ class Spool:
         """Make a sealed file an object of the store; the partial file stays until `remove`."""
         path = self._path(upload)
         if isinstance(self._store, DirectoryStore):
-            place = self._store.root / sha256[:2] / sha256[2:4] / sha256  # as `DirectoryStore` lays objects out
+            place = self._store.place(sha256)
             make_folders(place.parent, self._store.root)
             try:
                 os.link(path, place)
