@@ -75,7 +75,7 @@ def test_the_validator_writes_and_removes_an_item(served: str, monkeypatch: pyte
         errors=errors,
         warnings=warnings,
         r_session=validations.Session(),
-        context=validations.Context.TRANSACTION,
+        context=validations.Context.FEATURES_TXN,
         transaction_collection="validated",
     )
     # It removes the item before it makes it, and takes 204 alone for that; here there was none.
