@@ -7,6 +7,8 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError, ResponseValidationError
+from rasterio.errors import CRSError
+from rio_tiler.errors import InvalidBandName, InvalidFormat, MissingBands, PointOutsideBounds, TileOutsideBounds
 from stac_fastapi.types.errors import InvalidQueryParameter, NotFoundError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -19,6 +21,10 @@ from stac.store import CollectionError, ItemError, QueryError
 log = logging.getLogger(__name__)
 
 
+_KNOWN = frozenset(HTTPStatus)
+"""tus has a status of its own, 460."""
+
+
 class ProblemResponse(JSONResponse):
     media_type = "application/problem+json"
 
@@ -27,7 +33,7 @@ def problem(status: int, detail: str, *, code: str, headers: dict[str, str] | No
     """`code` is a stable word for programs, `detail` a sentence for people; `more` names the field at fault."""
     body = {
         "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
+        "title": HTTPStatus(status).phrase if status in _KNOWN else code,
         "status": status,
         "detail": detail,
         "code": code,
@@ -48,9 +54,30 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(InvalidQueryParameter, _invalid)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(HTTPException, _http)
+    for outside in (TileOutsideBounds, PointOutsideBounds):
+        app.add_exception_handler(outside, _outside)
+    for unfit in (InvalidBandName, MissingBands, InvalidFormat, CRSError):
+        app.add_exception_handler(unfit, _unfit)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(ResponseValidationError, _unexpected)
     app.add_exception_handler(Exception, _unexpected)
+
+
+_REFUSED = {
+    "not-allowed": 403,
+    "not-in-store": 404,
+    "lost-file": 404,
+    "no-such-flight": 404,
+    "flight-of-another-department": 409,
+    "flight-differs": 409,
+    "flight-closed": 409,
+    "files-missing": 409,
+}
+
+
+def refused_status(reason: str) -> int:
+    """What HTTP says where something is refused for this reason."""
+    return _REFUSED.get(reason, 400)
 
 
 def _query_error(_: Request, error: Exception) -> Response:
@@ -83,9 +110,18 @@ def _invalid(_: Request, error: Exception) -> Response:
     return problem(400, str(error), code="InvalidQuery")
 
 
+def _outside(_: Request, error: Exception) -> Response:
+    field = "z,x,y" if isinstance(error, TileOutsideBounds) else "lon,lat"
+    return problem(404, str(error), code=type(error).__name__, field=field)
+
+
+def _unfit(_: Request, error: Exception) -> Response:
+    return problem(400, str(error), code="InvalidQuery")
+
+
 def _refused(_: Request, error: Exception) -> Response:
     code = error.reason if isinstance(error, Refused) else "refused"
-    return problem(404 if code == "not-in-store" else 400, str(error), code=code)
+    return problem(refused_status(code), str(error), code=code)
 
 
 def _http(_: Request, error: Exception) -> Response:

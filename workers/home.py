@@ -1,5 +1,7 @@
 """An opened home: the books, the files and the catalogue of one deployment, handed to whatever works with them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -9,7 +11,8 @@ from sqlalchemy import Engine
 
 from imagery.errors import Refused
 from records.engine import migrate, open_engine
-from records.files import DirectoryStore
+from records.files import FileStore
+from records.objects import open_files
 from records.settings import Settings
 from stac import pgstac_schema
 from stac.assets import stored_sha256
@@ -17,6 +20,7 @@ from stac.collections import all_collections
 from stac.pgstac import PgstacCatalog, open_pgstac
 from stac.sqlite import SqliteCatalog
 from stac.store import CatalogStore
+from workers.tilecache import CacheAt, cache_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,7 @@ class Home:
 
     settings: Settings
     engine: Engine
-    files: DirectoryStore
+    files: FileStore
     catalog: CatalogStore
     _catalog_engine: Engine
 
@@ -48,16 +52,22 @@ class Home:
         for collection in all_collections():
             if collection["id"] not in known:
                 catalog.put_collection(collection)
-        return cls(settings, engine, DirectoryStore(settings.files_dir), catalog, catalog_engine)
+        return cls(settings, engine, open_files(settings), catalog, catalog_engine)
 
     def asset_path(self, href: str) -> Path:
-        """The file behind a stored href (`/assets/<sha256>/<name>`). Raises `Refused` (`not-in-store`)."""
-        sha256 = stored_sha256(href)
-        if sha256 is None:
-            raise Refused(
-                "not-in-store", f"{href} is not a file of this store.", "Its href starts with /assets/<sha256>/."
-            )
-        return self.files.path(sha256)
+        """A file on this machine with what a stored href names. Raises `Refused`: not-in-store, lost-file."""
+        with _found(href) as sha256:
+            return self.files.path(sha256)
+
+    def asset_url(self, href: str) -> str:
+        """Where parts of it are read (`FileStore.url`). Raises `Refused` (not-in-store)."""
+        with _found(href) as sha256:
+            return self.files.url(sha256)
+
+    @property
+    def tiles(self) -> CacheAt | None:
+        """Where tile results are kept; None where the settings keep none."""
+        return cache_of(self.settings)
 
     def close(self) -> None:
         self.engine.dispose()
@@ -70,6 +80,17 @@ class Home:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+@contextmanager
+def _found(href: str) -> Iterator[str]:
+    sha256 = stored_sha256(href)
+    if sha256 is None:
+        raise Refused("not-in-store", f"{href} is not a file of this store.", "Its href starts with /assets/<sha256>/.")
+    try:
+        yield sha256
+    except FileNotFoundError as error:
+        raise Refused("lost-file", f"The store has lost {href}.", "Restore it, or ingest the flight again.") from error
 
 
 def _open_catalog(books: Engine, url: str) -> tuple[CatalogStore, Engine]:

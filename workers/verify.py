@@ -15,8 +15,6 @@ from stac.rows import row_of
 from stac.store import Item, ItemError
 from workers.home import Home
 
-_CHUNK = 1 << 20
-
 
 class Kind(StrEnum):
     MISSING = "missing"
@@ -124,8 +122,7 @@ def _of_history(home: Home) -> Iterator[tuple[str, str]]:
 
 def _digest(home: Home, sha256: str) -> tuple[int, str]:
     digest, size = hashlib.sha256(), 0
-    with home.files.open(sha256) as source:
-        while chunk := source.read(_CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
+    for chunk in home.files.read(sha256, 0, home.files.size(sha256)):
+        digest.update(chunk)
+        size += len(chunk)
     return size, digest.hexdigest()

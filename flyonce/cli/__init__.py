@@ -5,11 +5,15 @@ import typer
 from flyonce.cli import (
     admin,
     change,
+    coverage,
     demo,
     detect,
+    evaluate,
+    flights,
     ingest,
     init,
     inspect,
+    jobs,
     lab,
     models,
     review,
@@ -18,6 +22,7 @@ from flyonce.cli import (
     simulate,
     stats,
     tickets,
+    train,
     worker,
 )
 from flyonce.cli.output import stderr
@@ -39,6 +44,9 @@ for command in (
     search.search,
     detect.detect,
     change.change,
+    train.train,
+    evaluate.evaluate,
+    coverage.coverage,
     stats.stats,
     serve.serve,
     worker.worker,
@@ -46,6 +54,8 @@ for command in (
 ):
     app.command()(command)
 
+app.add_typer(jobs.app, name="jobs")
+app.add_typer(flights.app, name="flights")
 app.add_typer(admin.app, name="admin")
 app.add_typer(models.app, name="models")
 app.add_typer(review.app, name="review")

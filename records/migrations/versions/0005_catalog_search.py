@@ -4,7 +4,7 @@ index each; words for free text. (On PostgreSQL the catalogue is pgstac's, see `
 from alembic import op
 
 revision = "0005_catalog_search"
-down_revision = "0003_catalog"
+down_revision = "0004_flights"
 
 # As they were chosen in this revision: name of the property, its column, the JSON types it is indexed under.
 NUMBER, TEXT = ("REAL", "'integer', 'real'"), ("TEXT", "'text'")
