@@ -21,7 +21,8 @@ import psycopg
 from sqlalchemy.engine import URL, make_url
 
 from imagery.errors import Refused
-from records.files import DirectoryStore, write_atomically
+from records.files import DirectoryStore, FileStore, write_atomically
+from records.objects import open_files
 from records.settings import Settings
 from stac import pgstac_schema
 
@@ -65,7 +66,7 @@ def backup(settings: Settings, folder: Path) -> Backup:
     else:
         _run(["pg_dump", "--format=custom", "--no-password", f"--file={part}"], url)
     part.replace(folder / name)
-    files, size = _copy_files(DirectoryStore(settings.files_dir), DirectoryStore(folder / "files"))
+    files, size = _copy_files(open_files(settings), DirectoryStore(folder / "files"))
     if settings.outbox_dir.is_dir():
         shutil.copytree(settings.outbox_dir, folder / "outbox", dirs_exist_ok=True)
     made = Backup(version("flyonce"), name, _sha256(folder / name), files, size)
@@ -91,7 +92,9 @@ def restore(settings: Settings, folder: Path) -> Backup:
     arriving = settings.home.with_name(f".{settings.home.name}.restoring")
     shutil.rmtree(arriving, ignore_errors=True)
     arriving.mkdir(parents=True)
-    count, _ = _copy_files(DirectoryStore(folder / "files"), DirectoryStore(arriving / "files"))
+    # Into the new home, or into the bucket that the settings name.
+    store = open_files(settings.model_copy(update={"home": arriving}))
+    count, _ = _copy_files(DirectoryStore(folder / "files"), store)
     if count < made.files:
         raise Refused("damaged-backup", f"{made.files - count} files are missing.", "Take another backup.")
     if (folder / "outbox").is_dir():
@@ -132,7 +135,7 @@ def _copy_sqlite(source: Path, target: Path) -> None:
         raise Refused("database", f"{source} is damaged: {answer}", "Restore an earlier backup.")
 
 
-def _copy_files(source: DirectoryStore, target: DirectoryStore) -> tuple[int, int]:
+def _copy_files(source: FileStore, target: FileStore) -> tuple[int, int]:
     """Put into `target` what it lacks; how many files and bytes there are. A file whose bytes are not its name's is
     refused: a backup that keeps it would be believed."""
     count = size = 0
