@@ -1,7 +1,8 @@
 """The one way in which this service reads: everything it hands out has passed `sharing.policy.decide`."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,15 +10,21 @@ from typing import Any
 from sqlalchemy import func, select
 from stac_fastapi.types.errors import NotFoundError
 
+from imagery.errors import Refused
 from records.jobs import jobs
 from records.outbox import outbox
 from sharing.policy import Action, Principal, Right, decide
+from stac import visible
+from stac.aggregations import Aggregation
 from stac.store import Collection, Item, Page, Query
 from tickets import store, wire
 from tickets.codes import Codes
 from tickets.states import State
 from tickets.tables import events
 from workers.home import Home
+from workers.taking import list_flights, report_of
+
+PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,10 @@ class Reader:
     def search(self, query: Query) -> Page:
         page = self._home.catalog.search(query)
         return Page(tuple(self._seen(page.items)), page.next, page.matched, page.prev)
+
+    def aggregate(self, query: Query, names: Sequence[str]) -> list[Aggregation]:
+        """Figures over what this principal may find."""
+        return self._home.catalog.aggregate(query, names) if self._sees() else []
 
     def collections(self) -> Sequence[Collection]:
         """Collections say what kinds of things there are, and what ground they cover."""
@@ -121,6 +132,36 @@ class Reader:
             by_state = select(events.c.state, func.count()).group_by(events.c.state).order_by(events.c.state)
             found = {row[0]: row[1] for row in conn.execute(by_state)}
         return {"items": self._home.catalog.counts(), "events": found}
+
+    def views(self, lon: float, lat: float, limit: int) -> list[dict[str, Any]]:
+        """What shows a place, the newest first; JSON-ready. Looks at no more than `limit` items."""
+        place = {"type": "Point", "coordinates": [lon, lat]}
+        query, items = Query(visible.COLLECTIONS, intersects=place, limit=min(limit, PAGE)), list[Item]()
+        while len(items) < limit:
+            page = self._home.catalog.search(query)
+            items.extend(self._seen(page.items))
+            if page.next is None:
+                break
+            query = replace(query, token=page.next)
+        return [asdict(view) for view in visible.views(items[:limit], lon, lat, self._moments)]
+
+    def _moments(self, href: str) -> dict[str, Any] | None:
+        path = self._home.asset_path(href)
+        found: dict[str, Any] | None = json.loads(path.read_text("utf-8")) if path.is_file() else None
+        return found
+
+    def flights(self, limit: int) -> list[dict[str, Any]]:
+        """The newest flights."""
+        return list_flights(self._home, limit) if self._sees() else []
+
+    def flight(self, flight: str) -> dict[str, Any]:
+        """The report of a flight. Raises `NotFoundError`."""
+        if not self._sees():
+            raise NotFoundError(f"There is no flight {flight[:80]}.")
+        try:
+            return report_of(self._home, flight)
+        except Refused as refused:
+            raise NotFoundError(refused.message) from refused
 
     def _sees(self, item: Item | None = None) -> bool:
         return decide(self._principal, Action.SEARCH, item).allowed

@@ -1,6 +1,7 @@
 """One table from what can go wrong to what HTTP says: problem+json (RFC 9457), with STAC's `code` and `description`."""
 
 import logging
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -13,10 +14,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from catalog_api.writing import BodyError, ChangedError, ConflictError, ForbiddenError
 from imagery.errors import Refused
-from stac.store import QueryError
+from stac.store import CollectionError, ItemError, QueryError
 
 log = logging.getLogger(__name__)
+
+
+_KNOWN = frozenset(HTTPStatus)
+"""tus has a status of its own, 460."""
 
 
 class ProblemResponse(JSONResponse):
@@ -27,7 +33,7 @@ def problem(status: int, detail: str, *, code: str, headers: dict[str, str] | No
     """`code` is a stable word for programs, `detail` a sentence for people; `more` names the field at fault."""
     body = {
         "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
+        "title": HTTPStatus(status).phrase if status in _KNOWN else code,
         "status": status,
         "detail": detail,
         "code": code,
@@ -40,6 +46,10 @@ def problem(status: int, detail: str, *, code: str, headers: dict[str, str] | No
 def add_handlers(app: FastAPI) -> None:
     """Answer every failure of the app with a problem. Call after stac-fastapi has added its own handlers."""
     app.add_exception_handler(QueryError, _query_error)
+    app.add_exception_handler(BodyError, _body_error)
+    app.add_exception_handler(ItemError, _body_error)
+    for kind, (status, code) in _WRITING.items():
+        app.add_exception_handler(kind, _writing(status, code))
     app.add_exception_handler(NotFoundError, _not_found)
     app.add_exception_handler(InvalidQueryParameter, _invalid)
     app.add_exception_handler(Refused, _refused)
@@ -53,9 +63,43 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
+_REFUSED = {
+    "not-allowed": 403,
+    "not-in-store": 404,
+    "lost-file": 404,
+    "no-such-flight": 404,
+    "flight-of-another-department": 409,
+    "flight-differs": 409,
+    "flight-closed": 409,
+    "files-missing": 409,
+}
+
+
+def refused_status(reason: str) -> int:
+    """What HTTP says where something is refused for this reason."""
+    return _REFUSED.get(reason, 400)
+
+
 def _query_error(_: Request, error: Exception) -> Response:
     field = error.field if isinstance(error, QueryError) else ""
     return problem(400, f"{field}: {error}", code="InvalidQuery", field=field)
+
+
+_WRITING: dict[type[Exception], tuple[int, str]] = {
+    CollectionError: (409, "Conflict"),
+    ConflictError: (409, "Conflict"),
+    ChangedError: (412, "Changed"),
+    ForbiddenError: (403, "Forbidden"),
+}
+
+
+def _writing(status: int, code: str) -> Callable[[Request, Exception], Response]:
+    return lambda _, error: problem(status, str(error), code=code)
+
+
+def _body_error(_: Request, error: Exception) -> Response:
+    field = error.field if isinstance(error, BodyError | ItemError) else "body"
+    return problem(400, f"{field}: {error}", code="InvalidBody", field=field)
 
 
 def _not_found(_: Request, error: Exception) -> Response:
@@ -77,7 +121,7 @@ def _unfit(_: Request, error: Exception) -> Response:
 
 def _refused(_: Request, error: Exception) -> Response:
     code = error.reason if isinstance(error, Refused) else "refused"
-    return problem(404 if code in ("not-in-store", "lost-file") else 400, str(error), code=code)
+    return problem(refused_status(code), str(error), code=code)
 
 
 def _http(_: Request, error: Exception) -> Response:

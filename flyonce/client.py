@@ -1,23 +1,27 @@
 """flyonce from Python: the same questions to a home on this machine or to a server."""
 
+import json
 import os
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx
 
+from flyonce.server import AskedWrongError, Server
+
+__all__ = ["AskedWrongError", "Client", "LocalClient", "RemoteClient", "connect", "open_home"]
+
 if TYPE_CHECKING:
+    from catalog_api.access import Reader
     from workers.home import Home
 
 Item = dict[str, Any]
 
 PAGE = 500
-
-
-class AskedWrongError(ValueError):
-    """A question that the catalogue or the server could not take; the message says which part and why."""
+_TOLD = ("id", "kind", "progress", "pace", "result", "error", "attempts")
 
 
 class Client(Protocol):
@@ -39,9 +43,30 @@ class Client(Protocol):
         """
         ...
 
+    def visible(self, lon: float, lat: float) -> list[dict[str, Any]]:
+        """Captures that show a place, the newest first, with the seconds of videos and the side it is seen from."""
+        ...
+
     def events(self, *states: str) -> list[dict[str, Any]]:
         """Events, the highest score first, with class, code, place, area and evidence; only these `states`, if any."""
         ...
+
+    def follow(self, job: str) -> Iterator[dict[str, Any]]:
+        """The job whenever something of it changed, until it ends: `state`, `progress` (0 to 1), `pace` (stage, done,
+        total, per_second, seconds_left), `result`, `error`. Raises `AskedWrongError` where there is none of that id."""
+        ...
+
+
+def watch(client: Client, job: str) -> dict[str, Any]:
+    """Show a job's progress, rate and time left in this terminal or notebook until it ends; the job as it then is."""
+    from flyonce.cli.progress import bar
+
+    told: dict[str, Any] = {}
+    with bar() as progress:
+        for told in client.follow(job):
+            if told["pace"]:
+                progress(told["pace"]["stage"], told["pace"]["done"], told["pace"]["total"])
+    return told
 
 
 def connect(url: str, token: str | None = None) -> "RemoteClient":
@@ -98,14 +123,36 @@ class LocalClient:
             raise AskedWrongError(f"{error.field}: {error.message}") from error
         return [self._openable(item) for item in items[:limit]]
 
+    def visible(self, lon: float, lat: float) -> list[dict[str, Any]]:
+        return self._reader().views(lon, lat, limit=10_000)
+
     def events(self, *states: str) -> list[dict[str, Any]]:
+        from tickets.states import State
+
+        return self._reader().events([State(state) for state in states], limit=1_000_000)
+
+    def _reader(self) -> "Reader":
         from catalog_api.access import Reader
         from sharing.policy import LOCAL_OPERATOR
         from tickets.codes import load_codes
-        from tickets.states import State
 
-        reader = Reader(self.home, load_codes(self.home.settings.codes), LOCAL_OPERATOR)
-        return reader.events([State(state) for state in states], limit=1_000_000)
+        return Reader(self.home, load_codes(self.home.settings.codes), LOCAL_OPERATOR)
+
+    def follow(self, job: str) -> Iterator[dict[str, Any]]:
+        from records import jobs
+
+        last: dict[str, Any] = {}
+        while True:
+            row = jobs.get(self.home.engine, job)
+            if row is None:
+                raise AskedWrongError(f"there is no job {job}")
+            told = {name: getattr(row, name) for name in _TOLD} | {"state": str(row.state)}
+            if told != last:
+                yield told
+            if row.state in jobs.ENDED:
+                return
+            last = told
+            time.sleep(0.5)
 
     def _openable(self, item: Item) -> Item:
         """Assets of the store as files; links that only a server could follow are left out."""
@@ -152,22 +199,26 @@ class RemoteClient:
             asked = next((link["body"] for link in page["links"] if link["rel"] == "next"), None)
         return items[:limit]
 
+    def visible(self, lon: float, lat: float) -> list[dict[str, Any]]:
+        views: list[dict[str, Any]] = self._ask("GET", "/api/visible", params={"lon": lon, "lat": lat})["views"]
+        return views
+
     def events(self, *states: str) -> list[dict[str, Any]]:
         events: list[dict[str, Any]] = self._ask("GET", "/api/events", params={"state": states})["events"]
         return events
 
-    def _ask(self, method: str, path: str, **what: Any) -> dict[str, Any]:
+    def follow(self, job: str) -> Iterator[dict[str, Any]]:
+        self._ask("GET", f"/api/jobs/{job}")
         headers = {"authorization": f"Bearer {self.token}"} if self.token else {}
+        address = f"{self.url}/api/jobs/{job}/events"
         try:
-            answer = httpx.request(method, self.url + path, headers=headers, timeout=60, **what)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise AskedWrongError(
-                f"{self.url} does not answer: {error}. Is `flyonce serve` running there, and the address right?"
-            ) from error
-        if answer.is_error:
-            told = answer.json() if "json" in answer.headers.get("content-type", "") else {}
-            detail = str(told.get("detail", "nothing that explains it")).rstrip(".")
-            remedy = " Give its key (--token-file)." if answer.status_code == httpx.codes.UNAUTHORIZED else ""
-            raise AskedWrongError(f"{self.url} answered {answer.status_code}: {detail}.{remedy}")
-        page: dict[str, Any] = answer.json()
-        return page
+            with httpx.stream("GET", address, headers=headers, timeout=httpx.Timeout(10, read=60)) as answer:
+                for line in answer.iter_lines():
+                    if line.startswith("data: "):
+                        yield json.loads(line.removeprefix("data: "))
+        except httpx.HTTPError as error:
+            raise AskedWrongError(f"{address} broke off: {error}. The job goes on; follow it again.") from error
+
+    def _ask(self, method: str, path: str, **what: Any) -> dict[str, Any]:
+        with Server(self.url, self.token) as server:
+            return server.ask(method, path, **what)

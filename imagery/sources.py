@@ -19,6 +19,7 @@ from pyproj.exceptions import CRSError, ProjError
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 
+from imagery.crs_checks import check_system
 from imagery.errors import Refused
 from imagery.ground import LONLAT, Affine, apply, ground_gsd, transformation, true_scale
 from imagery.photos import read_photo
@@ -26,7 +27,12 @@ from imagery.remote import OPTIONS, is_remote, open_with, shown
 from imagery.sniff import MediaType, media_type
 from imagery.tiles import PIXELS, GroundGrid, Window
 
-DRIVERS: dict[MediaType, str] = {"image/tiff": "GTiff", "image/jpeg": "JPEG", "image/png": "PNG"}
+DRIVERS: dict[MediaType, str] = {
+    "image/tiff": "GTiff",
+    "image/jpeg": "JPEG",
+    "image/png": "PNG",
+    "image/jp2": "JP2OpenJPEG",
+}
 """No VRT or other format that names further files: an upload must not reach what its sender cannot."""
 
 MaskKind = Literal["none", "nodata", "alpha", "internal"]
@@ -105,27 +111,36 @@ def check_coordinates(source: Source, grid: GroundGrid) -> None:
 
 @contextmanager
 def dataset(path: str | Path, **options: Any) -> Iterator[Any]:
-    """Open a raster by its content. Raises `Refused`: unreadable, and all that `media_type` raises.
+    """As `opened`, for a while."""
+    with rasterio.Env(**(OPTIONS if is_remote(path) else {})), opened(path, **options) as found:
+        yield found
+
+
+def opened(path: str | Path, **options: Any) -> Any:
+    """A raster opened by its content. Raises `Refused`: unreadable, and all that `media_type` raises.
 
     An http(s) address is one of our own store's (`FileStore.url`), whose content was looked at when it was taken in.
     """
-    drivers = tuple(DRIVERS.values()) if is_remote(path) else (DRIVERS[media_type(path)],)
-    with rasterio.Env(**(OPTIONS if is_remote(path) else {})):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            try:
-                opened = open_with(drivers, path, **options)
-            except RasterioIOError as error:
-                raise unreadable(path, error) from error
-        with opened:
-            yield opened
+    if is_remote(path):
+        drivers = tuple(DRIVERS.values())
+    else:
+        kind = media_type(path)
+        if kind not in DRIVERS:
+            raise Refused("not-a-raster", f"{path}: is a {kind}, which is not read by windows.", "Convert it to JPEG.")
+        drivers = (DRIVERS[kind],)
+    with rasterio.Env(**(OPTIONS if is_remote(path) else {})), warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        try:
+            return open_with(drivers, path, **options)
+        except RasterioIOError as error:
+            raise unreadable(path, error) from error
 
 
 def unreadable(path: str | Path, error: Exception) -> Refused:
     said = type(error).__name__ if is_remote(path) else str(error)  # GDAL repeats the whole address
     return Refused(
         "unreadable",
-        f"{shown(path)}: cannot be read as GeoTIFF, JPEG or PNG: {said}.",
+        f"{shown(path)}: cannot be read as GeoTIFF, JPEG 2000, JPEG or PNG: {said}.",
         "Check that it opens in another program, and send it again.",
     )
 
@@ -137,7 +152,7 @@ def open_source(path: str | Path, *, pixels: bool = False, gsd: float | None = N
     Raises `Refused`: palette, unsupported-type, too-many-pixels, unusable-crs, impossible-position; for JPEG and PNG
     also truncated and damaged; and all that `dataset` raises.
     """
-    posed = None if media_type(path) == "image/tiff" else _posed_gsd(path)
+    posed = _posed_gsd(path) if media_type(path) in ("image/jpeg", "image/png") else None
     with dataset(path) as ds:
         _check_size(ds, path)
         try:
@@ -145,6 +160,7 @@ def open_source(path: str | Path, *, pixels: bool = False, gsd: float | None = N
         except (CRSError, ProjError) as error:
             raise _unusable(path, error) from error
     if described.crs != PIXELS and not math.isfinite(described.gsd or math.nan):
+        check_system(described.crs, described.transform, (described.width, described.height), "", path)
         raise nowhere(path, described.crs)
     if not pixels and described.crs != PIXELS:
         return described

@@ -6,9 +6,10 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from workers.home import Home
 
 ROOT = Path(__file__).parents[1]
@@ -51,12 +54,47 @@ def need_program():
 
 
 @pytest.fixture(scope="session")
+def skip_lacking():
+    """`skip_lacking("what is not there")` skips, or fails where everything was promised."""
+    return lacking
+
+
+@pytest.fixture(scope="session")
 def data() -> Path:
     """The folder of real imagery; its SOURCES.md says what each part is and what it may be used for."""
     folder = Path(os.environ.get("FLYONCE_DATA", ROOT.parent / "shared" / "data"))
     if not (folder / "SOURCES.md").is_file():
         lacking(f"no real imagery at {folder}: set FLYONCE_DATA to its folder")
     return folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_cache_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Commands that tests start keep their tiles apart from those of whoever runs the tests."""
+    os.environ.setdefault("FLYONCE_CACHE", str(tmp_path_factory.mktemp("tiles")))
+
+
+@pytest.fixture(scope="session")
+def serving() -> "Callable[..., AbstractContextManager[str]]":
+    """`with serving(app) as url`: the real server over an application, in a thread, on a loopback port."""
+
+    @contextmanager
+    def serve(app: "FastAPI") -> Iterator[str]:
+        import uvicorn
+
+        server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", ws="none"))
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        while not server.started:
+            assert thread.is_alive(), "the server ended while it started"
+            time.sleep(0.01)
+        try:
+            yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+    return serve
 
 
 @pytest.fixture

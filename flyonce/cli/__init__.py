@@ -3,13 +3,17 @@
 import typer
 
 from flyonce.cli import (
+    admin,
     change,
+    coverage,
     demo,
     detect,
     evaluate,
+    flights,
     ingest,
     init,
     inspect,
+    jobs,
     lab,
     models,
     review,
@@ -42,6 +46,7 @@ for command in (
     change.change,
     train.train,
     evaluate.evaluate,
+    coverage.coverage,
     stats.stats,
     serve.serve,
     worker.worker,
@@ -49,6 +54,9 @@ for command in (
 ):
     app.command()(command)
 
+app.add_typer(jobs.app, name="jobs")
+app.add_typer(flights.app, name="flights")
+app.add_typer(admin.app, name="admin")
 app.add_typer(models.app, name="models")
 app.add_typer(review.app, name="review")
 app.add_typer(tickets.app, name="tickets")
