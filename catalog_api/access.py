@@ -146,8 +146,10 @@ class Reader:
         return [asdict(view) for view in visible.views(items[:limit], lon, lat, self._moments)]
 
     def _moments(self, href: str) -> dict[str, Any] | None:
-        path = self._home.asset_path(href)
-        found: dict[str, Any] | None = json.loads(path.read_text("utf-8")) if path.is_file() else None
+        try:
+            found: dict[str, Any] = json.loads(self._home.asset_path(href).read_text("utf-8"))
+        except Refused:  # a lost file tells no moments; `flyonce admin verify` tells that it is lost
+            return None
         return found
 
     def flights(self, limit: int) -> list[dict[str, Any]]:

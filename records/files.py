@@ -61,6 +61,10 @@ class FileStore(Protocol):
         """The bytes from `start` up to `stop`, in pieces that fit into memory."""
         ...
 
+    def open(self, sha256: str) -> BinaryIO:
+        """The bytes of `path`, for reading."""
+        ...
+
     def path(self, sha256: str) -> Path:
         """A file on this machine with these bytes, for what reads it whole; never to be written to."""
         ...
@@ -113,6 +117,9 @@ class DirectoryStore:
 
     def read(self, sha256: str, start: int, stop: int) -> Iterator[bytes]:
         return _pieces(self.path(sha256), start, stop)
+
+    def open(self, sha256: str) -> BinaryIO:
+        return self.place(sha256).open("rb")
 
     def path(self, sha256: str) -> Path:
         place = self.place(sha256)

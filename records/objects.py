@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urlsplit
 
 import obstore
@@ -113,6 +113,9 @@ class ObjectStore:
     def read(self, sha256: str, start: int, stop: int) -> Iterator[bytes]:
         """Asks piece by piece, so that a slow reader holds no connection that the bucket would cut."""
         return self._pieces(key_of(sha256), start, min(stop, self.size(sha256)))
+
+    def open(self, sha256: str) -> BinaryIO:
+        return self.path(sha256).open("rb")
 
     def path(self, sha256: str) -> Path:
         place = self._near.place(sha256)

@@ -250,7 +250,9 @@ def test_a_server_killed_amid_requests_leaves_everything_whole(tmp_path: Path, p
     threads = [threading.Thread(target=ask) for _ in range(3)]
     for thread in threads:
         thread.start()
+    deadline = time.monotonic() + 120
     while len(links) < 5:
+        assert time.monotonic() < deadline, served.log.read_text()
         time.sleep(0.01)
     served.stop(signal.SIGKILL)
     for thread in threads:

@@ -61,6 +61,8 @@ def test_a_file_comes_back_byte_for_byte_under_its_hash(store: FileStore, tmp_pa
     assert kept == StoredFile(hashlib.sha256(content).hexdigest(), size, new=True)
     assert store.path(kept.sha256).read_bytes() == content
     assert whole(store, kept.sha256) == content
+    with store.open(kept.sha256) as stream:
+        assert stream.read() == content
     assert store.exists(kept.sha256)
 
 
@@ -109,7 +111,7 @@ def test_only_a_hash_names_an_object(store: FileStore, name: str) -> None:
 def test_what_the_store_does_not_hold(store: FileStore) -> None:
     absent = "0" * 64
     assert not store.exists(absent)
-    for ask in (store.path, store.size, lambda name: list(store.read(name, 0, 1))):
+    for ask in (store.path, store.size, store.open, lambda name: list(store.read(name, 0, 1))):
         with pytest.raises(FileNotFoundError):
             ask(absent)
 
