@@ -32,7 +32,7 @@ class Writer:
         self._safe_at = time.monotonic()
         self._running: asyncio.Task[None] | None = None
 
-    async def write(self, block: bytes) -> None:
+    async def write(self, block: list[bytes]) -> None:
         """Hand over a block once the one before it is written. Raises what went wrong with that one."""
         await self.wait()
         self._running = asyncio.create_task(asyncio.to_thread(self._write, block))
@@ -45,11 +45,12 @@ class Writer:
     def matches(self, checksum: Checksum) -> bool:
         return self._hasher is not None and hmac.compare_digest(self._hasher.digest(), checksum.digest)
 
-    def _write(self, block: bytes) -> None:
+    def _write(self, block: list[bytes]) -> None:
         with disk():
-            self._growing.write(block)
+            self._growing.write(*block)
         if self._hasher is not None:
-            self._hasher.update(block)  # and nothing is safe before the checksum is known
+            for piece in block:
+                self._hasher.update(piece)  # and nothing is safe before the checksum is known
         elif time.monotonic() - self._safe_at > CHECKPOINT_SECONDS:
             self._uploads.checkpoint(self._upload, self._growing)
             self._safe_at = time.monotonic()
@@ -91,7 +92,7 @@ async def _all(writer: Writer, body: AsyncIterator[bytes], room: int) -> bool:
     whole = True
     try:
         async for block in _blocks(body):
-            room -= len(block)
+            room -= sum(map(len, block))
             if room < 0:
                 await writer.wait()
                 raise TusError(413, "too-long", "These bytes go beyond the length of the upload.")
@@ -102,8 +103,9 @@ async def _all(writer: Writer, body: AsyncIterator[bytes], room: int) -> bool:
     return whole
 
 
-async def _blocks(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The body in blocks of `BLOCK` bytes and one rest. What has come before a break is given before it is raised."""
+async def _blocks(body: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
+    """The body in blocks of about `BLOCK` bytes and one rest, each as the pieces that came. What has come before a
+    break is given before it is raised."""
     held: list[bytes] = []
     size = 0
     broken: Exception | None = None
@@ -116,12 +118,12 @@ async def _blocks(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             held.append(chunk)
             size += len(chunk)
             if size >= BLOCK:
-                yield b"".join(held)
+                yield held
                 held, size = [], 0
     except (ClientDisconnect, TimeoutError) as error:
         broken = error
     if held:
-        yield b"".join(held)
+        yield held
     if broken is not None:
         raise broken
 

@@ -6,6 +6,7 @@ will read it.
 """
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from stac.flight_values import Announced, file_name, flight_id, is_sha256
 from workers.home import Home
 from workers.receiving import receive
 
+ORPHAN_SECONDS = 3600.0
+"""A partial file without a row may be that of an upload that is just being created."""
 RESERVE = 256 * 2**20
 """Bytes of disk that uploads leave to the books."""
 log = logging.getLogger(__name__)
@@ -204,10 +207,18 @@ class Uploads:
                 raise TusError(403, "finished", "The upload is finished: its file is kept and cannot be taken back.")
         self.spool.remove(upload)
 
-    def expire(self) -> int:
-        """End what has waited for too long, and remove its bytes; how many."""
+    def expire(self, orphans_after: float = ORPHAN_SECONDS) -> int:
+        """End what has waited for too long, and remove its bytes; how many. What a killed server left behind goes too:
+        partial files of ended uploads, and those older than `orphans_after` seconds that no row knows."""
         with transaction(self.home.engine) as conn:
             ended = uploads.expire(conn)
+        with self.home.engine.connect() as conn:
+            for name in self.spool.names(time.time() - orphans_after):
+                found = uploads.get(conn, name)
+                if found is None or not (
+                    found.state is State.OPEN or (found.partial and found.state is State.FINISHED)
+                ):
+                    self.spool.remove(name)
         for upload in ended:
             self.spool.remove(upload)
         return len(ended)

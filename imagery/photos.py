@@ -154,7 +154,7 @@ def _complete(path: str | Path) -> bool:
         while at + 4 <= len(content) and content[at] == 0xFF:
             marker = content[at : at + 2]
             if marker == START_OF_SCAN:
-                return content.find(END_OF_IMAGE, at) >= 0
+                return content.rfind(END_OF_IMAGE, at) >= 0  # from the end, where it is
             at += 1 if marker == b"\xff\xff" else 2 + int.from_bytes(content[at + 2 : at + 4], "big")
         return at + 4 <= len(content)  # a byte that is no marker: for the decoder to judge
 

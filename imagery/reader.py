@@ -11,6 +11,7 @@ than the pixels are averaged over their area, finer ones interpolated linearly. 
 its weight lies on valid pixels, and shows their mean.
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from rasterio.windows import Window as RasterWindow
 
 from imagery.mapping import Mapping, map_grid
 from imagery.resample import UNIT, axis_taps, bilinear, mean_blocks, separable
-from imagery.sources import Source, dataset, unreadable, void
+from imagery.sources import Source, opened, unreadable, void
 from imagery.tiles import GroundGrid, Window
 
 MOST_PIXELS = 8_000_000
@@ -62,7 +63,7 @@ def reader(source: Source) -> Iterator["Reader"]:
 
 
 class Reader:
-    """An open source, made by `reader`. For one thread at a time, as GDAL's datasets are."""
+    """An open source, made by `reader`. For one thread at a time, whichever: GDAL's datasets do not mind a change."""
 
     def __init__(self, source: Source, files: ExitStack) -> None:
         self.source = source
@@ -142,8 +143,18 @@ class Reader:
     def _open(self, level: int) -> Any:
         if level not in self._levels:
             options = {} if level < 0 else {"overview_level": level}
-            self._levels[level] = self._files.enter_context(dataset(self.source.path, **options))
+            self._levels[level] = _opened(self.source.path, **options)
+            self._files.callback(self._levels[level].close)
         return self._levels[level]
+
+
+def _opened(path: str, **options: Any) -> Any:
+    """A dataset that belongs to no thread: entered as a context, rasterio's would close only where it was opened."""
+    with _OPENING:  # changing the filter of warnings is not made for threads
+        return opened(path, **options)
+
+
+_OPENING = threading.Lock()
 
 
 def _parts(window: Window, cost: float) -> Iterator[Window]:

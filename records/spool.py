@@ -23,6 +23,8 @@ from records.files import DirectoryStore, FileStore, make_folders, sync_folder
 FOLDER = "uploads"
 _CHUNK = 1 << 20
 _MOST_HASHES = 1000
+_MOST_PIECES = 512
+"""In one call; systems allow 1024."""
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.EXDEV, errno.ENOSYS})
 
 
@@ -72,19 +74,24 @@ class Growing:
         elif self._hashed is not None and self._hashed[0] != offset:
             self._hashed = None  # hashed at the end, from the disk
 
-    def write(self, data: bytes) -> None:
-        """Append. Raises OSError (disk full); the file is then as it was before."""
-        view, start = memoryview(data), self.offset
+    def write(self, *pieces: bytes) -> None:
+        """Append, without joining the pieces first. Raises OSError (disk full); the file is then as it was before."""
+        left, start = [memoryview(piece) for piece in pieces if piece], self.offset
         try:
-            while view:
-                view = view[os.write(self._handle, view) :]
+            while left:
+                count = os.writev(self._handle, left[:_MOST_PIECES])
+                while left and count >= len(left[0]):
+                    count -= len(left.pop(0))
+                if count:
+                    left[0] = left[0][count:]
         except OSError:
             os.ftruncate(self._handle, start)
             os.lseek(self._handle, start, os.SEEK_SET)
             raise
-        self.offset += len(data)
+        self.offset += sum(map(len, pieces))
         if self._hashed is not None:
-            self._hashed[1].update(data)
+            for piece in pieces:
+                self._hashed[1].update(piece)
             self._hashed = (self.offset, self._hashed[1])
 
     def sync(self) -> None:
@@ -172,7 +179,7 @@ class Spool:
         """Make a sealed file an object of the store; the partial file stays until `remove`."""
         path = self._path(upload)
         if isinstance(self._store, DirectoryStore):
-            place = self._store.path(sha256)
+            place = self._store.place(sha256)
             make_folders(place.parent, self._store.root)
             try:
                 os.link(path, place)
@@ -189,6 +196,10 @@ class Spool:
     def remove(self, upload: str) -> None:
         self._hashes.pop(upload, None)
         self._path(upload).unlink(missing_ok=True)
+
+    def names(self, older_than: float) -> list[str]:
+        """The uploads that have a partial file, untouched since the POSIX time `older_than`."""
+        return [path.name for path in self._folder.iterdir() if path.stat().st_mtime < older_than]
 
     def free(self) -> int:
         """Bytes that the disk has left."""

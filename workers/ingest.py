@@ -20,6 +20,7 @@ from typing import Any
 from imagery.errors import Refused
 from records import jobs
 from records.engine import transaction
+from records.files import StoreError
 from sharing.policy import LOCAL_OPERATOR, Principal
 from stac import flights
 from stac.flight_tables import Flight, Sender
@@ -31,8 +32,8 @@ from workers.looking import look
 from workers.taking import THREADS, Progress, Reading, Received, notes_of, put_flight, quarantined, read, write
 
 STORE_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE})
-BATCH = 16
-BATCH_SECONDS = 0.25
+BATCH = 32
+BATCH_SECONDS = 0.5
 """A batch is written when it is so large or so old."""
 LOOK_SECONDS = 600.0
 """How long the look at the pixels is leased for between two signs of life."""
@@ -135,6 +136,28 @@ def ingest_found(
     progress: Progress | None = None,
 ) -> Report:
     """`ingest` of files that were looked up before."""
+    notify = progress or (lambda *_: None)
+    flight, answered = catalogue(home, found, plan, late=late, by=by, progress=notify)
+    _look_now(home, flight, by.name, notify)
+    with home.engine.connect() as conn:
+        ended = flights.get(conn, flight)
+        told = {file.name: file.answer for file in flights.files_of(conn, flight)}
+    # A look that finds damage has the last word on what this run accepted.
+    last = [(one, _after_look(answer, told.get(one.received.name))) for one, answer in answered]
+    return _report(home, ended, last, [one for one in found if isinstance(one, Ignored)])
+
+
+def catalogue(
+    home: Home,
+    found: Sequence[Candidate | Linked | Ignored],
+    plan: Plan,
+    *,
+    late: str = "",
+    by: Principal = LOCAL_OPERATOR,
+    progress: Progress = lambda *_: None,
+) -> tuple[str, list[tuple[Came, Answer]]]:
+    """Files until they are acknowledged and catalogued: the flight's id, and the answer for each. The look at their
+    pixels is left as a job."""
     sent = [one for one in found if isinstance(one, Candidate | Linked)]
     if not any(isinstance(one, Linked) or one.path.exists() for one in sent):
         listed = ", ".join(str(one.path) for one in sent) or "these paths"
@@ -145,18 +168,11 @@ def ingest_found(
         opened = flights.open_flight(conn, plan, sender)
         announced = [Announced(name, _size(one.path)) for one, name in zip(sent, names, strict=True)]
         opened = flights.announce(conn, opened.id, announced, sender, late=late)
-    notify = progress or (lambda *_: None)
-    came, answers = _take_all(home, opened, sent, names, sender, notify)
+    came, answers = _take_all(home, opened, sent, names, sender, progress)
     with home.engine.connect() as conn:
         opened = flights.get(conn, opened.id)
     put_flight(home, opened)
-    _look_now(home, opened.id, by.name, notify)
-    with home.engine.connect() as conn:
-        ended = flights.get(conn, opened.id)
-        told = {file.name: file.answer for file in flights.files_of(conn, opened.id)}
-    # A look that finds damage has the last word on what this run accepted.
-    last = [_after_look(answer, told.get(one.received.name)) for one, answer in zip(came, answers, strict=True)]
-    return _report(home, ended, list(zip(came, last, strict=True)), [one for one in found if isinstance(one, Ignored)])
+    return opened.id, list(zip(came, answers, strict=True))
 
 
 def _take_all(
@@ -281,4 +297,4 @@ def _is_about_the_store(home: Home, error: OSError) -> bool:
     """Whether the disk is full or the store cannot be written to, which is not the fault of the file sent."""
     place = error.filename2 or error.filename
     in_store = isinstance(place, str) and Path(place).is_relative_to(home.files.root)
-    return in_store or error.errno in STORE_ERRORS
+    return in_store or isinstance(error, StoreError) or error.errno in STORE_ERRORS

@@ -1,13 +1,14 @@
 """A later look at what was catalogued by its tags: every pixel decoded once, a thumbnail, a COG.
 
-Not part of the acknowledgement, since decoding costs a hundred times what reading tags does. A capture that turns out
-to be damaged leaves the catalogue for the quarantine, with its reason in the flight's report.
+Not part of the acknowledgement, since decoding costs more than ten times what reading tags does. A capture that turns
+out to be damaged leaves the catalogue for the quarantine, with its reason in the flight's report.
 """
 
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -101,23 +102,23 @@ def _derived(home: Home, item: Item, path: Path, place: Georeference | None) -> 
     return assets
 
 
+def _after(seen: Seen, item: Item | None) -> Item | None:
+    """The item with what was made of it; none where it turned out to be damaged."""
+    if item is None or seen.refused is not None:
+        return None
+    return {**item, "assets": {**item["assets"], **seen.made}}
+
+
 def _store(home: Home, path: Path, name: str, media_type: str) -> Stored:
     kept = home.files.put(path)
     return Stored(name, kept.sha256, kept.size, media_type)
 
 
 def _write(home: Home, flight: Flight, batch: list[Seen]) -> None:
-    whole = []
     for one in batch:
-        if one.item is not None and one.refused is None:
-            # Read again: another flight may have become its second owner meanwhile.
-            item = home.catalog.get_item(one.item["collection"], one.item["id"]) or one.item
-            whole.append({**item, "assets": {**item["assets"], **one.made}})
-    if whole:
-        home.catalog.put_items(whole)
-    for one in batch:
-        if one.item is not None and one.refused is not None:
-            home.catalog.delete_item(one.item["collection"], one.item["id"])
+        if one.item is not None:
+            # Changed in place: another flight may become its second owner meanwhile.
+            home.catalog.change_item(one.item["collection"], one.item["id"], partial(_after, one))
     with transaction(home.engine) as conn:
         answers = [
             (

@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -31,19 +32,23 @@ from workers.ingest import ingest
 from workers.jobs import KINDS, ChangeJob, DetectJob, IngestJob, Job, LookJob, TakeJob, from_row
 from workers.labels import labels_of
 from workers.looking import look
+from workers.pace import Pace, Pacer
 from workers.propose import proposals
 from workers.publish import run_comparison, run_detection
 from workers.taking import take
 
 LEASE_SECONDS = 60.0
-BEAT_SECONDS = 15.0
+BEAT_SECONDS = 2.0
+"""So often progress is told, and so soon a job that was cancelled stops."""
 IDLE_SECONDS = 1.0
+SWEEP_SECONDS, LEFT_SECONDS = 3600.0, 86_400.0
+"""How often the store is swept of what killed processes left, and how long that must have lain there."""
 
 log = logging.getLogger(__name__)
 
 
 class LeaseLostError(Exception):
-    """Another worker has the job now; this one drops it."""
+    """Another worker has the job now, or it was cancelled; this one drops it."""
 
 
 class Engine:
@@ -74,9 +79,12 @@ def work(
     stop = stop or threading.Event()
     me = f"{socket.gethostname()}:{os.getpid()}"
     engine = Engine(scheduler or home.settings.scheduler, workers or home.settings.workers)
-    done = 0
+    done, swept = 0, -SWEEP_SECONDS
     try:
         while not stop.is_set():
+            if time.monotonic() - swept > SWEEP_SECONDS:
+                swept = time.monotonic()
+                home.files.sweep(time.time() - LEFT_SECONDS)
             job = jobs.lease(home.engine, me, LEASE_SECONDS, kinds=KINDS)
             if job is not None:
                 done += perform(home, engine, codes, job)
@@ -103,7 +111,7 @@ def perform(home: Home, engine: Engine, codes: Codes, row: jobs.Job) -> bool:
                 result |= {"item": reference(item), "events": store.record(conn, seen)}
             _finish(conn, row, result)
     except LeaseLostError:
-        log.warning("job %s (%s): its lease was lost, another worker has it", row.id, row.kind)
+        log.warning("job %s (%s): it was cancelled, or its lease lost to another worker", row.id, row.kind)
     except (Refused, ValueError) as refused:
         log.warning("job %s (%s) refused: %s", row.id, row.kind, refused)
         jobs.fail(home.engine, row, str(refused), retry=False)
@@ -121,7 +129,8 @@ class Heartbeat:
 
     def __init__(self, home: Home, row: jobs.Job) -> None:
         self._home, self._row = home, row
-        self._progress: float | None = None
+        self._pacer = Pacer()
+        self._pace: Pace | None = None
         self._ended, self._lost = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._beat, name=f"heartbeat-{row.id}", daemon=True)
 
@@ -133,15 +142,18 @@ class Heartbeat:
         self._ended.set()
         self._thread.join()
 
-    def progress(self, what: str, done: int, total: int) -> None:  # noqa: ARG002
+    def progress(self, what: str, done: int, total: int) -> None:
         """Take note; raises `LeaseLostError` in the working thread when the job is no longer ours."""
-        self._progress = done / total if total else None
+        self._pace = self._pacer(what, done, total)
         if self._lost.is_set():
             raise LeaseLostError(self._row.id)
 
     def _beat(self) -> None:
         while not self._ended.wait(BEAT_SECONDS):
-            if not jobs.heartbeat(self._home.engine, self._row, self._progress, LEASE_SECONDS):
+            pace = self._pace
+            far = pace.done / pace.total if pace and pace.total else None
+            told = pace.to_dict() if pace else None
+            if not jobs.heartbeat(self._home.engine, self._row, far, LEASE_SECONDS, told):
                 self._lost.set()
                 return
 

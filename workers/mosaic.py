@@ -11,7 +11,7 @@ from pathlib import Path
 from imagery.cog import write_cog, write_thumbnail
 from imagery.errors import Refused
 from imagery.inspect import inspect
-from imagery.mosaic import Progress, preview, write_mosaic
+from imagery.preview import Progress, preview, write_mosaic
 from imagery.values import Footprint
 from stac.assets import COG, Stored
 from stac.collections import FLIGHTS, PHOTOS
@@ -27,7 +27,7 @@ def preview_item(home: Home, flight: str, progress: Progress | None = None) -> I
     """Make the mosaic of a flight's photos and put its item into the catalogue; the one that is there where nothing is
     new. Thermal photos are left out.
 
-    Raises `Refused`: no-such-flight, too-many-photos, and as `imagery.mosaic.preview` does.
+    Raises `Refused`: no-such-flight, too-many-photos, and as `imagery.preview.preview` does.
     """
     owner = home.catalog.get_item(FLIGHTS, flight)
     if owner is None:

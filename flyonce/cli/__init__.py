@@ -3,14 +3,17 @@
 import typer
 
 from flyonce.cli import (
+    admin,
     change,
     coverage,
     demo,
     detect,
+    evaluate,
     flights,
     ingest,
     init,
     inspect,
+    jobs,
     lab,
     models,
     mosaic,
@@ -20,6 +23,7 @@ from flyonce.cli import (
     simulate,
     stats,
     tickets,
+    train,
     worker,
 )
 from flyonce.cli.output import stderr
@@ -41,6 +45,8 @@ for command in (
     search.search,
     detect.detect,
     change.change,
+    train.train,
+    evaluate.evaluate,
     coverage.coverage,
     mosaic.mosaic,
     stats.stats,
@@ -50,7 +56,9 @@ for command in (
 ):
     app.command()(command)
 
+app.add_typer(jobs.app, name="jobs")
 app.add_typer(flights.app, name="flights")
+app.add_typer(admin.app, name="admin")
 app.add_typer(models.app, name="models")
 app.add_typer(review.app, name="review")
 app.add_typer(tickets.app, name="tickets")

@@ -455,17 +455,17 @@ def test_a_line_that_falls_silent_frees_the_upload(
 def test_a_full_disk_is_said_and_gone_on_from(sender: Sender, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     data = content(9 << 20)
     place = sender.create(len(data)).headers["location"]
-    write, left = os.write, 5_000_000
+    write, left = os.writev, 5_000_000
 
-    def filling(handle: int, piece: bytes) -> int:
+    def filling(handle: int, pieces: list[bytes]) -> int:
         nonlocal left
         if left <= 0:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        count = write(handle, bytes(piece)[:left])
+        count = write(handle, [b"".join(pieces)[:left]])
         left -= count
         return count
 
-    monkeypatch.setattr("records.spool.os.write", filling)
+    monkeypatch.setattr("records.spool.os.writev", filling)
     full = sender.patch(place, 0, data)
     assert (full.status_code, full.json()["code"]) == (507, "disk-full")
     monkeypatch.undo()

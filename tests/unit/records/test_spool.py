@@ -108,17 +108,17 @@ def test_a_full_disk_leaves_the_file_as_it_was(spool: Spool, monkeypatch: pytest
     with spool.grow("a1") as growing:
         growing.start(0)
         growing.write(b"good")
-        write, left = os.write, 3
+        write, left = os.writev, 3
 
-        def full(handle: int, data: bytes) -> int:
+        def full(handle: int, data: list[bytes]) -> int:
             nonlocal left
             if not left:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            count = write(handle, bytes(data)[:left])
+            count = write(handle, [b"".join(data)[:left]])
             left -= count
             return count
 
-        monkeypatch.setattr("records.spool.os.write", full)
+        monkeypatch.setattr("records.spool.os.writev", full)
         with pytest.raises(OSError, match="No space"):
             growing.write(b"too much")
         monkeypatch.undo()

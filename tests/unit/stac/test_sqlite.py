@@ -1,4 +1,7 @@
-"""The embedded catalogue: what is put in is found, in order, page by page, and nothing else."""
+"""A catalogue: what is put in is found, in order, page by page, and nothing else.
+
+Here the embedded one; `tests/integration/test_catalog_pgstac.py` runs the same tests on PostgreSQL.
+"""
 
 import base64
 import json
@@ -14,7 +17,7 @@ import shapely.geometry
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import stac.sqlite
+import stac.sqlite_plan
 from stac.sqlite import SqliteCatalog
 from stac.store import Item, ItemError, Query, QueryError
 
@@ -153,7 +156,7 @@ def test_a_box_finds_the_geometries_that_meet_it(
         if any(shapely.geometry.shape(shape).intersects(rectangle(w, south, e, north)) for w, e in parts)
     ]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stac.sqlite, "SELECTIVE", selective)
+        patch.setattr(stac.sqlite_plan, "SELECTIVE", selective)
         assert sorted(ids(catalog, Query(bbox=box))) == meets
 
 
@@ -245,8 +248,7 @@ sorts = st.lists(
 
 def clear(catalog: SqliteCatalog) -> None:
     with catalog._engine.begin() as conn:
-        for table in ("catalog_files", "catalog_items", "catalog_boxes"):
-            conn.exec_driver_sql(f"DELETE FROM {table}")
+        conn.exec_driver_sql(f"DELETE FROM {'catalog_items' if conn.dialect.name == 'sqlite' else 'pgstac.items'}")
 
 
 def fill(catalog: SqliteCatalog, found: list[tuple[Any, Any, int]]) -> None:
@@ -415,3 +417,19 @@ def watch(catalog: SqliteCatalog, explain: Callable[[str, Any], None], query: Qu
         event.remove(catalog._engine, "before_cursor_execute", keep)
     for statement, params in seen:
         explain(statement, params)
+
+
+def test_an_item_is_changed_or_removed_with_nothing_between(catalog: SqliteCatalog) -> None:
+    put = item("a")
+    put["assets"] = {"o": {"href": f"/assets/{'ab' * 32}/x.jpg"}}
+    catalog.put_items([put])
+    changed = catalog.change_item("photos", "a", lambda found: {**(found or {}), "links": [{"href": "x"}]})
+    assert changed is not None
+    assert catalog.get_item("photos", "a") == changed
+    with pytest.raises(ItemError, match="can change"):
+        catalog.change_item("photos", "a", lambda found: {**(found or {}), "id": "b"})
+    assert catalog.change_item("photos", "a", lambda found: None) is None
+    assert catalog.get_item("photos", "a") is None
+    assert ids(catalog, Query(bbox=(-180, -90, 180, 90))) == []
+    assert catalog.items_of_file("ab" * 32) == []
+    assert catalog.change_item("photos", "a", lambda found: found) is None

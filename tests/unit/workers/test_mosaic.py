@@ -11,7 +11,7 @@ from rio_cogeo.cogeo import cog_validate
 
 from imagery.errors import Refused
 from imagery.inspect import inspect
-from imagery.mosaic import preview
+from imagery.preview import preview
 from imagery.registration import phase_shift
 from imagery.simulator.simulate import simulate
 from workers.home import Home
