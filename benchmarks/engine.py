@@ -1,25 +1,31 @@
-"""Tiled debris detection from a COG against the bare model on ready tensors: same windows, batch, dtype and threads.
+"""The engine against the bare model, against others with the same weights and image, and against itself.
 
-    make bench            or: .venv/bin/python benchmarks/engine.py --side 4096
+    make bench            or: .venv/bin/python benchmarks/engine.py --only bare,repeat --side 2048
 
-Both run in this one command, one after the other, `--rounds` times, on one process with one thread each; what counts is
-their ratio. Pixels are those of cores: what the user asked about, not what halos repeat.
+Each comparison is made in this one command, its sides in turn, `--rounds` times; what counts are the ratios. Pixels
+are those of cores: what was asked about, not what halos repeat. Peers are installed by this script alone, into
+`.cache/peers`, on top of the torch that is here. The GPU column is `benchmarks/gpu.py`, run where there is a GPU.
 """
 
 import argparse
+import json
 import os
 import statistics
+import subprocess
+import sys
+import sysconfig
 import tempfile
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from workers.cluster import WORKER_ENVIRONMENT
+from workers.environment import WORKER_ENVIRONMENT, is_set, start_over
 
-if any(os.environ.get(name) != value for name, value in WORKER_ENVIRONMENT.items()):
-    import sys
-
-    # The bare model gets the allocator and thread settings that workers are started with.
-    os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **WORKER_ENVIRONMENT})
+if not is_set():
+    start_over()  # the bare model gets the allocator and threads that workers are started with
 
 import distributed
 import numpy as np
@@ -32,61 +38,269 @@ from imagery.simulator.simulate import draw
 from workers.cluster import connect
 from workers.detect import detect
 from workers.inputs import Input, open_input
+from workers.testing import WIDE, load_wide, write_wide
+from workers.tilecache import CacheAt
+
+HERE = Path(__file__).resolve().parent
+PEERS = HERE.parent / ".cache" / "peers"
+SECTIONS = ("bare", "workers", "repeat", "memory", "peers", "gpu")
+SPEC = registry.spec("debris")
 
 
-def raster(folder: Path, side: int, gsd: float) -> Path:
-    """A COG of `side` squared pixels at the model's GSD: a simulated block, repeated."""
+def raster(folder: Path, side: int, *, aligned: bool = True) -> Path:
+    """A COG of `side` squared pixels at the model's GSD: a simulated block, repeated. `aligned`: its corner is that of
+    a core, so that no window hangs over its edge."""
+    gsd, step = SPEC.gsd, SPEC.core * SPEC.gsd
+    left, top = (6104 * step, 41504 * step) if aligned else (500_000.0, 3_400_000.0)
     block = draw(1, gsd=gsd, size_m=(100.0, 80.0)).after
     repeats = (1, -(-side // block.shape[1]), -(-side // block.shape[2]))
     data = np.tile(block, repeats)[:, :side, :side]
-    plain = folder / "plain.tif"
+    plain, cog = folder / "plain.tif", folder / f"cog-{side}-{'aligned' if aligned else 'free'}.tif"
     profile = {"driver": "GTiff", "width": side, "height": side, "count": 3, "dtype": "uint8", "crs": "EPSG:4547"}
-    profile |= {"transform": rasterio.Affine(gsd, 0, 500_000, 0, -gsd, 3_400_000), "tiled": True}
-    with rasterio.open(plain, "w", **profile) as file:
-        file.write(data)
-    write_cog(plain, folder / "cog.tif")
-    return folder / "cog.tif"
+    with rasterio.open(plain, "w", transform=rasterio.Affine(gsd, 0, left, 0, -gsd, top), tiled=True, **profile) as ds:
+        ds.write(data)
+    write_cog(plain, cog)
+    plain.unlink()
+    return cog
 
 
 def bare(side: int) -> float:
     """Core pixels a second of the model alone, on a batch that is already a tensor."""
     torch.set_num_threads(1)
     detector = registry.load("debris")
-    spec = detector.spec
-    window = spec.core + 2 * spec.halo
+    window = SPEC.core + 2 * SPEC.halo
     random = torch.Generator().manual_seed(0)
-    pixels = torch.randint(0, 256, (spec.batch, 3, window, window), dtype=torch.uint8, generator=random)
-    valid = torch.ones(spec.batch, window, window, dtype=torch.bool)
+    pixels = torch.randint(0, 256, (SPEC.batch, 3, window, window), dtype=torch.uint8, generator=random)
+    valid = torch.ones(SPEC.batch, window, window, dtype=torch.bool)
     detector.scores(pixels, valid)
-    batches = max(2, round((side / spec.core) ** 2 / spec.batch))
+    batches = max(2, round((side / SPEC.core) ** 2 / SPEC.batch))
     start = time.perf_counter()
     for _ in range(batches):
         detector.scores(pixels, valid)
-    return batches * spec.batch * spec.core**2 / (time.perf_counter() - start)
+    return batches * SPEC.batch * SPEC.core**2 / (time.perf_counter() - start)
 
 
-def tiled(client: distributed.Client, source: Input, side: int, folder: Path) -> float:
+def tiled(client: distributed.Client, source: Input, folder: Path, cache: CacheAt | None = None) -> float:
     """Pixels a second of `detect` from the COG to mask and joined polygons."""
-    spec = registry.spec("debris")
     start = time.perf_counter()
-    detect(client, spec, source, folder / "mask.tif")
-    return side**2 / (time.perf_counter() - start)
+    found = detect(client, SPEC, source, folder / "mask.tif", cache=cache)
+    assert not found.analysis.failed
+    return source.source.width * source.source.height / (time.perf_counter() - start)
+
+
+def pin(cores: list[int]) -> None:
+    """Runs on a worker: this process, every thread of it, on these cores alone."""
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(ProcessLookupError):  # a thread that has ended meanwhile
+            os.sched_setaffinity(int(task.name), cores)
+
+
+def pinned(client: distributed.Client, cores: list[int]) -> None:
+    """Each worker on a core of its own."""
+    workers = sorted(client.scheduler_info(n_workers=-1)["workers"])
+    for worker, core in zip(workers, cores, strict=False):
+        client.run(pin, [core], workers=[worker])
+
+
+def against_bare(folder: Path, side: int, rounds: int) -> dict[str, Any]:
+    answer: dict[str, Any] = {}
+    cases = {
+        "COG whose edges are those of cores, a core of its own for reading": (True, None),
+        "the same, everything on one core": (True, 0),
+        "COG that lies anywhere": (False, None),
+    }
+    for name, (aligned, core) in cases.items():
+        source = open_input(raster(folder, side, aligned=aligned))
+        with connect(workers=1) as client:
+            tiled(client, source, folder)  # the worker loads its model
+            if core is not None:
+                pinned(client, [core])
+            pairs = [(bare(side), tiled(client, source, folder)) for _ in range(rounds)]
+        answer[name] = {
+            "bare_Mpx_s": [alone / 1e6 for alone, _ in pairs],
+            "engine_Mpx_s": [engine / 1e6 for _, engine in pairs],
+            "ratio": statistics.median(engine / alone for alone, engine in pairs),
+        }
+    return answer
+
+
+def two_workers(folder: Path, side: int, rounds: int) -> dict[str, Any]:
+    source = open_input(raster(folder, side))
+    cores = sorted(os.sched_getaffinity(0))[:2]
+    with connect(workers=1) as one, connect(workers=2) as two:
+        for client, some in ((one, cores[:1]), (two, cores)):
+            tiled(client, source, folder)
+            pinned(client, some)
+        pairs = [(tiled(one, source, folder), tiled(two, source, folder)) for _ in range(rounds)]
+        same = [
+            [(region.value, region.cells, region.score_sum, region.polygon.wkb) for region in found.analysis.regions]
+            for found in (detect(client, SPEC, source, folder / "mask.tif") for client in (one, two))
+        ]
+    return {
+        "one_Mpx_s": [a / 1e6 for a, _ in pairs],
+        "two_Mpx_s": [b / 1e6 for _, b in pairs],
+        "ratio": statistics.median(b / a for a, b in pairs),
+        "identical": same[0] == same[1],
+    }
+
+
+def repeat(folder: Path, side: int) -> dict[str, Any]:
+    source = open_input(raster(folder, side))
+    with connect(workers=1) as client:
+        tiled(client, source, folder)
+        cache = CacheAt(str(folder / "tiles"))
+        first, again = (tiled(client, source, folder, cache) for _ in range(2))
+    return {"first_Mpx_s": first / 1e6, "again_Mpx_s": again / 1e6, "ratio": again / first}
+
+
+def memory(sides: list[int]) -> dict[str, Any]:
+    """Peak resident MiB of the worker and of the driver, each side in a process of its own."""
+    found = {}
+    for side in sides:
+        run = subprocess.run(
+            [sys.executable, __file__, "--memory-of", str(side)], capture_output=True, text=True, check=True
+        )
+        found[f"{side}"] = json.loads(run.stdout.splitlines()[-1])
+    return found
+
+
+def memory_of(side: int) -> dict[str, float]:
+    def resident(what: str = "VmHWM") -> float:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(what))
+
+    with tempfile.TemporaryDirectory() as name, connect(workers=1) as client:
+        folder = Path(name)
+        small = open_input(write_wide(folder / "small.tif", 1024))
+        detect(client, WIDE, small, folder / "mask.tif", load=load_wide)
+        (before,) = client.run(partial(resident, "VmRSS")).values()
+        source = open_input(write_wide(folder / "a.tif", side))
+        start = time.perf_counter()
+        found = detect(client, WIDE, source, folder / "mask.tif", load=load_wide)
+        seconds = time.perf_counter() - start
+        (worker,) = client.run(resident).values()
+    return {
+        "worker_MiB": worker,
+        "worker_with_model_MiB": before,
+        "driver_MiB": resident(),
+        "regions": len(found.analysis.regions),
+        "Mpx_s": side**2 / seconds / 1e6,
+    }
+
+
+def peers(folder: Path, side: int) -> dict[str, Any]:
+    """Others at their defaults on all cores against ours on all cores; and at equal overlap, threads and allocator, on
+    one core, against ours on that core."""
+    cog = raster(folder, side)
+    source = open_input(cog)
+    cores = sorted(os.sched_getaffinity(0))
+    answer: dict[str, Any] = {}
+    with connect(workers=len(cores)) as everywhere, connect(workers=1) as alone:
+        for client in (everywhere, alone):
+            tiled(client, source, folder)
+        pinned(alone, cores[:1])
+        for peer, python in (("dask map_blocks", sys.executable), ("torchgeo", installed("torchgeo"))):
+            if python is None:
+                answer[peer] = "could not be installed here"
+                continue
+            line = {}
+            for mode, client in (("default", everywhere), ("equal", alone)):
+                ours = tiled(client, source, folder)
+                theirs = foreign(python, peer, mode, cog, cores[:1] if mode == "equal" else cores)
+                line[mode] = (
+                    theirs
+                    if isinstance(theirs, str)
+                    else {
+                        "ours_Mpx_s": ours / 1e6,
+                        "theirs_Mpx_s": theirs / 1e6,
+                        "ratio": ours / theirs,
+                    }
+                )
+            answer[peer] = line
+    return answer
+
+
+def foreign(python: str, peer: str, mode: str, cog: Path, cores: list[int]) -> float | str:
+    """Pixels a second that a peer reaches, in a process of its own."""
+    plain = {name: value for name, value in os.environ.items() if name not in WORKER_ENVIRONMENT}
+    environment = {**os.environ, **WORKER_ENVIRONMENT} if mode == "equal" else plain
+    command = [python, str(HERE / "peers.py"), peer, mode, str(cog)]
+    run = subprocess.run(
+        command,
+        env={**environment, "PYTHONPATH": str(HERE.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: os.sched_setaffinity(0, cores),
+    )
+    if run.returncode:
+        return f"failed: {run.stderr.strip().splitlines()[-1]}"
+    return float(run.stdout.splitlines()[-1])
+
+
+def installed(package: str) -> str | None:
+    """The interpreter of a virtual environment that has the package, on top of what is installed here; None where
+    that cannot be had in ten minutes."""
+    folder = PEERS / package
+    python = folder / "bin" / "python"
+    if not (folder / ".ready").exists():
+        try:
+            subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+            (site,) = folder.glob("lib/python*/site-packages")
+            (site / "shared.pth").write_text(sysconfig.get_path("purelib"))
+            pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", package]
+            subprocess.run(pip, check=True, timeout=600)
+        except (subprocess.SubprocessError, OSError) as error:
+            print(f"{package}: {error}", file=sys.stderr)
+            return None
+        (folder / ".ready").touch()
+    return str(python)
+
+
+def gpu() -> Any:
+    if not torch.cuda.is_available():
+        return "no CUDA device here"
+    run = subprocess.run([sys.executable, str(HERE / "gpu.py")], capture_output=True, text=True, check=True)
+    return json.loads(run.stdout)
+
+
+def told(value: Any, depth: int = 0) -> str:
+    """Nested figures as indented lines, four digits each."""
+    if isinstance(value, dict):
+        return "".join(f"\n{'  ' * depth}{name}: {told(inner, depth + 1)}" for name, inner in value.items())
+    if isinstance(value, list):
+        return ", ".join(told(inner) for inner in value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--side", type=int, default=4096)
+    parser.add_argument("--side", type=int, default=4096, help="pixels of the picture's side")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default=",".join(SECTIONS), help=f"some of {','.join(SECTIONS)}")
+    parser.add_argument("--memory-sides", default="5120,20480,40960")
+    parser.add_argument("--memory-of", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--json", type=Path, help="also write the figures there")
     given = parser.parse_args()
-    spec = registry.spec("debris")
-    with tempfile.TemporaryDirectory() as name, connect(workers=1) as client:
+    if given.memory_of:
+        print(json.dumps(memory_of(given.memory_of)))
+        return
+    answer: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        source = open_input(raster(folder, given.side, spec.gsd))
-        tiled(client, source, given.side, folder)  # the worker loads its model
-        rounds = [(bare(given.side), tiled(client, source, given.side, folder)) for _ in range(given.rounds)]
-    for alone, engine in rounds:
-        print(f"bare {alone / 1e6:.2f} Mpx/s, tiled from COG {engine / 1e6:.2f} Mpx/s, ratio {engine / alone:.2f}")
-    print(f"median ratio {statistics.median(engine / alone for alone, engine in rounds):.2f}")
+        sections: dict[str, Callable[[], Any]] = {
+            "bare": lambda: against_bare(folder, given.side, given.rounds),
+            "workers": lambda: two_workers(folder, given.side, given.rounds),
+            "repeat": lambda: repeat(folder, given.side),
+            "memory": lambda: memory([int(side) for side in given.memory_sides.split(",")]),
+            "peers": lambda: peers(folder, given.side),
+            "gpu": gpu,
+        }
+        for section in given.only.split(","):
+            answer[section] = sections[section]()
+            print(f"{section}: {told(answer[section], 1)}\n", flush=True)
+    if given.json:
+        given.json.write_text(json.dumps(answer, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -44,6 +44,6 @@ class Detector(Protocol):
         """Scores of a batch.
 
         `pixels`: uint8 [N, 3, H, W], RGB at `spec.gsd`. `valid`: bool [N, H, W], True where the source has pixels.
-        Returns uint8 [N, C, H, W] on the CPU, one plane per class, 0 where not valid.
+        Returns uint8 [N, C, H, W] on the device of `pixels`, one plane per class, 0 where not valid.
         """
         ...

@@ -1,7 +1,9 @@
 """flyonce from Python: the same questions to a home on this machine or to a server."""
 
+import json
 import os
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 Item = dict[str, Any]
 
 PAGE = 500
+_TOLD = ("id", "kind", "progress", "pace", "result", "error", "attempts")
 
 
 class AskedWrongError(ValueError):
@@ -42,6 +45,23 @@ class Client(Protocol):
     def events(self, *states: str) -> list[dict[str, Any]]:
         """Events, the highest score first, with class, code, place, area and evidence; only these `states`, if any."""
         ...
+
+    def follow(self, job: str) -> Iterator[dict[str, Any]]:
+        """The job whenever something of it changed, until it ends: `state`, `progress` (0 to 1), `pace` (stage, done,
+        total, per_second, seconds_left), `result`, `error`. Raises `AskedWrongError` where there is none of that id."""
+        ...
+
+
+def watch(client: Client, job: str) -> dict[str, Any]:
+    """Show a job's progress, rate and time left in this terminal or notebook until it ends; the job as it then is."""
+    from flyonce.cli.progress import bar
+
+    told: dict[str, Any] = {}
+    with bar() as progress:
+        for told in client.follow(job):
+            if told["pace"]:
+                progress(told["pace"]["stage"], told["pace"]["done"], told["pace"]["total"])
+    return told
 
 
 def connect(url: str, token: str | None = None) -> "RemoteClient":
@@ -107,6 +127,22 @@ class LocalClient:
         reader = Reader(self.home, load_codes(self.home.settings.codes), LOCAL_OPERATOR)
         return reader.events([State(state) for state in states], limit=1_000_000)
 
+    def follow(self, job: str) -> Iterator[dict[str, Any]]:
+        from records import jobs
+
+        last: dict[str, Any] = {}
+        while True:
+            row = jobs.get(self.home.engine, job)
+            if row is None:
+                raise AskedWrongError(f"there is no job {job}")
+            told = {name: getattr(row, name) for name in _TOLD} | {"state": str(row.state)}
+            if told != last:
+                yield told
+            if row.state in jobs.ENDED:
+                return
+            last = told
+            time.sleep(0.5)
+
     def _openable(self, item: Item) -> Item:
         """Assets of the store as files; links that only a server could follow are left out."""
         from stac.assets import stored_sha256
@@ -157,6 +193,18 @@ class RemoteClient:
     def events(self, *states: str) -> list[dict[str, Any]]:
         events: list[dict[str, Any]] = self._ask("GET", "/api/events", params={"state": states})["events"]
         return events
+
+    def follow(self, job: str) -> Iterator[dict[str, Any]]:
+        self._ask("GET", f"/api/jobs/{job}")
+        headers = {"authorization": f"Bearer {self.token}"} if self.token else {}
+        address = f"{self.url}/api/jobs/{job}/events"
+        try:
+            with httpx.stream("GET", address, headers=headers, timeout=httpx.Timeout(10, read=60)) as answer:
+                for line in answer.iter_lines():
+                    if line.startswith("data: "):
+                        yield json.loads(line.removeprefix("data: "))
+        except httpx.HTTPError as error:
+            raise AskedWrongError(f"{address} broke off: {error}. The job goes on; follow it again.") from error
 
     def _ask(self, method: str, path: str, **what: Any) -> dict[str, Any]:
         headers = {"authorization": f"Bearer {self.token}"} if self.token else {}

@@ -106,13 +106,30 @@ def mean_blocks(data: Data, valid: Valid | None, down: int, across: int) -> tupl
 
 def _weigh(data: Data, rows: Taps, cols: Taps) -> NDArray[np.uint32]:
     """Weighted sums uint32 [C, h, w]: down the columns in 16 bits, then along the rows in 32."""
-    tall = np.zeros((len(data), rows.pixel.shape[1], data.shape[2]), dtype=np.uint16)
-    for pixel, weight in zip(rows.pixel, rows.weight, strict=True):
-        tall += data.take(pixel, axis=1) * weight[:, None]
-    sums = np.zeros((*tall.shape[:2], cols.pixel.shape[1]), dtype=np.uint32)
-    for pixel, weight in zip(cols.pixel, cols.weight, strict=True):
-        sums += tall.take(pixel, axis=2) * weight.astype(np.uint32)
+    return _sum_taps(_sum_taps(data, rows, 1, np.uint16), cols, 2, np.uint32)
+
+
+def _sum_taps(data: NDArray[Any], taps: Taps, axis: int, dtype: type[np.unsignedinteger[Any]]) -> NDArray[Any]:
+    """Weighted sums along one axis of [C, H, W]. At the pixels' own scale taps are neighbours of one weight each: views
+    and scalars, where others are gathered cell by cell."""
+    sums: NDArray[Any] | None = None
+    for pixel, weight in zip(taps.pixel, taps.weight, strict=True):
+        if not weight.any():
+            continue
+        if (np.diff(pixel) == 1).all():
+            part = data[(slice(None),) * axis + (slice(int(pixel[0]), int(pixel[-1]) + 1),)]
+        else:
+            part = data.take(pixel, axis=axis)
+        each = dtype(weight[0]) if (weight == weight[0]).all() else _lined_up(weight.astype(dtype), axis)
+        term = np.multiply(part, each, dtype=dtype)
+        sums = term if sums is None else np.add(sums, term, out=sums)
+    if sums is None:
+        raise ValueError("taps without weight")
     return sums
+
+
+def _lined_up(weight: NDArray[Any], axis: int) -> NDArray[Any]:
+    return weight[:, None] if axis == 1 else weight
 
 
 def _block_sums(data: Data, down: int, across: int) -> NDArray[np.uint32]:
@@ -127,6 +144,10 @@ def _block_sums(data: Data, down: int, across: int) -> NDArray[np.uint32]:
 
 def _rounded(sums: NDArray[np.uint32], weight: Any) -> Data:
     """sums / weight to the nearest whole number, halves up."""
+    if np.ndim(weight) == 0 and int(weight).bit_count() == 1:
+        halves_up = np.add(sums, weight // np.uint32(2))
+        np.right_shift(halves_up, np.uint32(int(weight).bit_length() - 1), out=halves_up)
+        return np.asarray(halves_up.astype(np.uint8))
     return np.asarray(((sums + weight // np.uint32(2)) // weight).astype(np.uint8))
 
 

@@ -44,6 +44,10 @@ class State(StrEnum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+ENDED = frozenset((State.DONE, State.FAILED, State.CANCELLED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,8 @@ class Job:
     """Secret of the present lease: `heartbeat`, `finish` and `fail` of an earlier one change nothing."""
     lease_until: datetime | None
     progress: float | None
+    pace: dict[str, Any] | None
+    """What the worker says of its speed: JSON-ready, `workers.pace.Pace`."""
     result: dict[str, Any] | None
     error: str | None
     finished: datetime | None
@@ -83,7 +89,8 @@ jobs = Table(
     Column("result", JSON(none_as_null=True)),
     Column("error", Text),
     Column("finished", Moment),
-    CheckConstraint("state IN ('queued', 'running', 'done', 'failed')", name="state"),
+    Column("pace", JSON(none_as_null=True)),
+    CheckConstraint("state IN ('queued', 'running', 'done', 'failed', 'cancelled')", name="state"),
     Index("ix_jobs_state_created_id", "state", "created", "id"),
 )
 
@@ -136,20 +143,26 @@ def lease(engine: Engine, worker: str, seconds: float, kinds: Collection[str] | 
                 lease=uuid.uuid4().hex,
                 lease_until=moment + timedelta(seconds=seconds),
                 progress=None,
+                pace=None,
             )
         )
         return _job(conn.execute(select(jobs).where(jobs.c.id == job)).mappings().one())
 
 
-def heartbeat(engine: Engine, job: Job, progress: float | None = None, seconds: float = 60) -> bool:
-    """Keep the lease for `seconds` from now and say how far the work is (0 to 1); False where the lease was lost.
+def heartbeat(
+    engine: Engine, job: Job, progress: float | None = None, seconds: float = 60, pace: dict[str, Any] | None = None
+) -> bool:
+    """Keep the lease for `seconds` from now and say how far the work is (0 to 1) and how fast; False where the lease
+    was lost or the job cancelled.
 
-    After False the worker drops the job: another one has it.
+    After False the worker drops the job: another one has it, or nobody wants it any more.
     """
     with transaction(engine) as conn:
         values: dict[str, Any] = {"lease_until": now(conn) + timedelta(seconds=seconds)}
         if progress is not None:
             values["progress"] = progress
+        if pace is not None:
+            values["pace"] = pace
         return _still_ours(conn, job, values)
 
 
@@ -180,6 +193,18 @@ def fail(engine: Engine, job: Job, error: str, retry: bool) -> bool:
             pause = FIRST_PAUSE * 2 ** (job.attempts - 1)
             return _still_ours(conn, job, values | {"state": State.QUEUED, "not_before": moment + pause})
         return _still_ours(conn, job, values | {"state": State.FAILED, "finished": moment})
+
+
+def cancel(engine: Engine, job: str) -> Job | None:
+    """Take a job back that has not ended; the job as it then is, None where there is none of that id.
+
+    A worker that has it finds its lease lost at the next heartbeat, and can write nothing more.
+    """
+    with transaction(engine) as conn:
+        open_ = (jobs.c.id == job) & jobs.c.state.in_((State.QUEUED, State.RUNNING))
+        gone: dict[str, Any] = {"state": State.CANCELLED, "finished": now(conn), "lease": None, "lease_until": None}
+        conn.execute(update(jobs).where(open_).values(gone))
+    return get(engine, job)
 
 
 def get(engine: Engine, job: str) -> Job | None:

@@ -1,5 +1,6 @@
 """The settings of one flyonce process, read once in its entry point from `FLYONCE_*` and passed on from there."""
 
+import os
 from pathlib import Path
 
 from pydantic import Field, SecretStr
@@ -17,6 +18,11 @@ class Settings(BaseSettings):
     database_url: str = Field(default="", description="Books' database; empty: SQLite in the home.")
     scheduler: str = Field(default="", description="Address of a Dask scheduler; empty: a LocalCluster per job.")
     workers: int = Field(default=0, ge=0, description="Worker processes of the LocalCluster; 0: one per core.")
+    cache: Path | None = Field(
+        default=None, description="Folder of kept tile results; empty: in the home, or without one in the user's cache."
+    )
+    cache_bytes: int = Field(default=20 << 30, ge=0, description="Most bytes of kept tile results; 0: keep none.")
+    server: str = Field(default="", description="On a Dask worker: the server to fetch sources from, http://host:8000.")
     codes: Path | None = Field(default=None, description="A city's own matter codes (CSV), instead of those shipped.")
     api_key: SecretStr | None = Field(default=None, description="Required of every request when set.")
 
@@ -27,6 +33,15 @@ class Settings(BaseSettings):
     @property
     def files_dir(self) -> Path:
         return self.home / "files"
+
+    @property
+    def tiles_dir(self) -> Path:
+        """Where tile results are kept: by all jobs of this machine alike."""
+        if self.cache is not None:
+            return self.cache
+        if self.home.is_dir():
+            return self.home / "tiles"
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "flyonce" / "tiles"
 
     @property
     def outbox_dir(self) -> Path:

@@ -43,12 +43,24 @@ def need_program():
 
 
 @pytest.fixture(scope="session")
+def skip_lacking():
+    """`skip_lacking("what is not there")` skips, or fails where everything was promised."""
+    return lacking
+
+
+@pytest.fixture(scope="session")
 def data() -> Path:
     """The folder of real imagery; its SOURCES.md says what each part is and what it may be used for."""
     folder = Path(os.environ.get("FLYONCE_DATA", ROOT.parent / "shared" / "data"))
     if not (folder / "SOURCES.md").is_file():
         lacking(f"no real imagery at {folder}: set FLYONCE_DATA to its folder")
     return folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_cache_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Commands that tests start keep their tiles apart from those of whoever runs the tests."""
+    os.environ.setdefault("FLYONCE_CACHE", str(tmp_path_factory.mktemp("tiles")))
 
 
 @pytest.fixture

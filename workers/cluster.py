@@ -1,8 +1,4 @@
-"""Where tasks run: a cluster of processes on this machine, or a Dask scheduler given by its address.
-
-What libraries do with threads and memory is set here on purpose, before each worker process starts, so that neither
-speed nor results depend on the shell flyonce was started from.
-"""
+"""Where tasks run: a cluster of processes on this machine, or a Dask scheduler given by its address."""
 
 import logging
 import os
@@ -13,21 +9,7 @@ import dask
 import distributed
 
 from imagery.errors import Refused
-
-WORKER_ENVIRONMENT = {
-    # One thread in each library: parallel work is done by processes, and sums keep one order of addition.
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "GDAL_NUM_THREADS": "1",
-    "GDAL_CACHEMAX": "256",
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
-    # glibc hands memory back after every forward pass and faults it in again for the next; kept, inference is
-    # half as fast again (the house plan's measurements). Dask's own default (64 KiB) is the worst case.
-    "MALLOC_MMAP_THRESHOLD_": "2147483647",
-    "MALLOC_TRIM_THRESHOLD_": "4294967296",
-    "MALLOC_TOP_PAD_": "268435456",
-}
+from workers.environment import WORKER_ENVIRONMENT
 
 _LOCAL_CONFIG = {
     "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
@@ -40,6 +22,9 @@ _LOCAL_CONFIG = {
     "distributed.comm.timeouts.connect": "30s",
 }
 
+TASKS_A_WORKER = 2
+"""While one has the device, the other reads or writes: the device is never without work between two tasks."""
+
 
 def usable_cores() -> int:
     """Cores this process may run on."""
@@ -50,8 +35,8 @@ def usable_cores() -> int:
 def connect(*, workers: int = 0, scheduler: str = "", processes: bool = True) -> Iterator[distributed.Client]:
     """A client of the scheduler at that address, else of a new cluster on this machine that ends with the block.
 
-    `workers`: processes with one thread each, 0 for one per core. `processes=False` runs them as threads of this
-    process, for tests and notebooks. Raises `Refused` (`no-scheduler`) where nothing answers at the address.
+    `workers`: processes that compute one batch at a time, 0 for one per core. `processes=False` runs them as threads of
+    this process, for tests and notebooks. Raises `Refused` (`no-scheduler`) where nothing answers at the address.
     """
     if scheduler:
         try:
@@ -69,7 +54,7 @@ def connect(*, workers: int = 0, scheduler: str = "", processes: bool = True) ->
         dask.config.set(_LOCAL_CONFIG),
         distributed.LocalCluster(  # type: ignore[no-untyped-call]
             n_workers=workers or usable_cores(),
-            threads_per_worker=1,
+            threads_per_worker=TASKS_A_WORKER,
             processes=processes,
             host="127.0.0.1" if processes else None,
             dashboard_address="127.0.0.1:0",

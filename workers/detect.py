@@ -1,13 +1,15 @@
 """One detector over one source: windows read, scored and outlined on the workers, joined and written by the driver."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Protocol
 
 import distributed
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from detectors import registry
@@ -15,17 +17,28 @@ from detectors.base import Detector, ModelSpec
 from detectors.pair import Reason
 from imagery.errors import Refused
 from imagery.polygons import NOT_ANALYSED
-from imagery.reader import Pixels, reader
-from imagery.sources import Source
 from imagery.tiles import GroundGrid, Tile, Window
+from workers import versions
+from workers.found import TileFound, from_bytes, tile_found, to_bytes
 from workers.inputs import Input
-from workers.tiling import Analysis, Progress, TileFound, collect, no_progress, tile_found
-
-Load = Callable[[str], Detector]
-"""Gives the detector of a name; called once in each worker process."""
+from workers.pipeline import Known, Threads, overlapped
+from workers.scoring import Dtype, Scored, Scorer, Staged, best_device, machine
+from workers.tilecache import CacheAt, TileCache, key_of, open_cache
+from workers.tiling import Analysis, Progress, collect, no_progress
+from workers.windows import Sheet, digest, link_key, origin_of, read_all
 
 BATCHES_A_TASK = 2
 """So that a task lasts long beside what Dask spends on it, and a lost one costs little."""
+VOID = "void"
+"""Digest of a window whose core has no pixel."""
+
+
+class Load(Protocol):
+    """Gives the detector of a name on a device (`cpu`, `cuda`); called once in each worker process."""
+
+    def __call__(self, name: str, device: str = "cpu") -> Detector: ...
+
+    def __hash__(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +50,25 @@ class Detection:
     grid: GroundGrid
     extent: Window
     analysis: Analysis
+    dtype: Dtype = "float32"
 
 
-def load(name: str) -> Detector:
-    """The installed detector of that name, on the CPU."""
-    return registry.load(name, "cpu")
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What tasks of one run have in common; travels to the workers."""
+
+    load: Load
+    name: str
+    weights_sha256: str
+    dtype: Dtype
+    sheet: Sheet
+    cache: CacheAt | None
+    versions: tuple[tuple[str, str], ...] = field(default_factory=versions.here)
+
+
+def load(name: str, device: str = "cpu") -> Detector:
+    """The installed detector of that name."""
+    return registry.load(name, device)
 
 
 def detect(
@@ -53,105 +80,142 @@ def detect(
     load: Load = load,
     extent: Window | None = None,
     chunk: int = 0,
+    dtype: Dtype = "float32",
+    cache: CacheAt | None = None,
     progress: Progress = no_progress,
 ) -> Detection:
     """Run the detector that `spec` describes over `source`; its mask is written to `mask`, a plain GeoTIFF on the grid.
 
     `extent`: only what reaches into this window of the grid is answered; the windows that the model sees do not move.
-    `chunk`: tiles a task, 0 for a sensible number; it changes no result. Raises `Refused`: no-overlap, nothing-analysed
-    (where every tile failed), and as loading the detector does.
+    `chunk`: tiles a task, 0 for a sensible number; it changes no result. `cache`: where tile results are kept, on each
+    worker's host; None: nowhere. Raises `Refused`: no-overlap, other-versions, and as `collect` and loading do;
+    `SchedulerLostError`.
     """
     load(spec.name)  # what cannot be loaded here will not load on the workers
+    versions.check_workers(client)
     grid = source.source.grid(spec.gsd)
     whole = source.source.extent(grid)
     extent = whole if extent is None else whole.intersect(extent)
     if extent.empty:
         raise Refused("no-overlap", f"{source.name} does not reach into the extent asked for.", "Ask for another one.")
-    work = partial(analyse, load, spec.name, spec.weights_sha256, source.source, grid)
+    task = Task(load, spec.name, spec.weights_sha256, dtype, Sheet(origin_of(source.source), grid), cache)
     analysis = collect(
         client,
-        work,
+        partial(analyse, task),
         spec.plan,
         grid,
         extent,
         mask,
-        chunk=chunk or BATCHES_A_TASK * spec.batch,
+        chunk=chunk or BATCHES_A_TASK * _batch_of(client, spec),
         stage=f"{spec.name} {source.name}",
         progress=progress,
     )
-    return Detection(source, spec, grid, extent, analysis)
+    return Detection(source, spec, grid, extent, analysis, dtype)
 
 
-def analyse(
-    load: Load, name: str, weights_sha256: str, source: Source, grid: GroundGrid, tiles: Sequence[Tile]
-) -> list[TileFound]:
+def analyse(task: Task, tiles: Sequence[Tile]) -> list[TileFound]:
     """Runs on a worker: the answer for each tile. Equal for a tile whatever stands beside it in `tiles`."""
-    detector = _detector(load, name, weights_sha256)
-    spec = detector.spec
-    answers: dict[Tile, TileFound] = {}
-    ready: list[tuple[Tile, Pixels]] = []
-    with reader(source) as opened:
-        for tile in tiles:
-            pixels = opened.read(grid, tile.full)
-            if pixels.valid[tile.core.slices_in(tile.full)].any():
-                ready.append((tile, pixels))
-            else:
-                answers[tile] = _nothing(tile, spec)
-    for start in range(0, len(ready), spec.batch):
-        answers.update(_batch(detector, ready[start : start + spec.batch]))
+    versions.check(task.versions)
+    scorer = _scorer(task.load, task.name, task.weights_sha256, task.dtype)
+    steps = _Steps(task, scorer, None if task.cache is None else open_cache(task.cache))
+    answers = dict(
+        overlapped(tiles, steps.read, steps.score, steps.finish, batch=scorer.batch, threads=_threads(scorer))
+    )
     return [answers[tile] for tile in tiles]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ready:
+    """A window on its way to the device."""
+
+    staged: Staged
+    key: str
+    """Of its result."""
+    seconds: float
+    """Spent on reading it."""
+
+
+class _Steps:
+    """The three stages of `overlapped` for one task."""
+
+    def __init__(self, task: Task, scorer: Scorer, cache: TileCache | None) -> None:
+        self._sheets = (task.sheet,)
+        self._scorer, self._cache = scorer, cache
+        device = scorer.device
+        self._about = ("scores", repr(scorer.spec), device, machine(device), task.dtype, scorer.batch)
+
+    def read(self, tile: Tile) -> _Ready | Known[TileFound]:
+        link = link_key(self._sheets, tile.full)
+        known = self._cache.get(link) if self._cache else None
+        if known is not None and (answer := self._kept(known.decode(), tile)) is not None:
+            return Known(answer)
+        start = time.perf_counter()
+        (pixels,) = read_all(self._sheets, tile.full)
+        empty = not pixels.valid[tile.core.slices_in(tile.full)].any()
+        name = VOID if empty else digest([pixels])
+        if self._cache and known is None:
+            self._cache.put(link, name.encode())
+        if (answer := self._kept(name, tile)) is not None:
+            return Known(answer)
+        return _Ready(self._scorer.stage(pixels), self._key(name), time.perf_counter() - start)
+
+    def score(self, windows: Sequence[_Ready]) -> Sequence[Scored]:
+        return self._scorer([window.staged for window in windows])
+
+    def finish(self, tile: Tile, ready: _Ready, scored: Scored) -> TileFound:
+        start = time.perf_counter()
+        found = _outlined(tile.core, scored.mask, scored.top)
+        seconds = ready.seconds + scored.seconds + time.perf_counter() - start
+        found = TileFound(found.mask, found.why, found.regions, seconds)
+        if self._cache:
+            self._cache.put(ready.key, to_bytes(found, tile.core))
+        return found
+
+    def _kept(self, name: str, tile: Tile) -> TileFound | None:
+        """The answer for pixels of this digest, if it is known."""
+        if name == VOID:
+            side = self._scorer.spec.core
+            return _outlined(tile.core, np.full((side, side), NOT_ANALYSED, np.uint8), np.zeros((side, side), np.uint8))
+        data = self._cache.get(self._key(name)) if self._cache else None
+        return None if data is None else from_bytes(data, tile.core)
+
+    def _key(self, name: str) -> str:
+        return key_of(*self._about, name)
+
+
+def _outlined(core: Window, mask: NDArray[np.uint8], top: NDArray[np.uint8]) -> TileFound:
+    why = np.where(mask == NOT_ANALYSED, np.uint8(Reason.NO_DATA), np.uint8(Reason.COMPARABLE))
+    return tile_found(core, mask, top, why)
+
+
 @lru_cache(maxsize=4)
-def _detector(load: Load, name: str, weights_sha256: str) -> Detector:
-    """Once per process: the model, with one thread, so that sums keep one order of addition."""
-    torch.set_num_threads(1)
-    detector = load(name)
-    if detector.spec.weights_sha256 != weights_sha256:
+def _scorer(load: Load, name: str, weights_sha256: str, dtype: Dtype) -> Scorer:
+    """Once per process: the model on its device. The GPU where this process has one, else the CPU."""
+    device = best_device()
+    scorer = Scorer(partial(load, name), device=device, dtype=dtype, lanes=_lanes(device))
+    if scorer.spec.weights_sha256 != weights_sha256:
         raise Refused(
             "other-weights",
-            f"This worker has {name} with weights {detector.spec.weights_sha256[:12]}, the run asks for "
+            f"This worker has {name} with weights {scorer.spec.weights_sha256[:12]}, the run asks for "
             f"{weights_sha256[:12]}.",
             "Install the same version of flyonce on every worker.",
         )
-    return detector
+    return scorer
 
 
-def _batch(detector: Detector, ready: Sequence[tuple[Tile, Pixels]]) -> dict[Tile, TileFound]:
-    """Score at most one batch, padded to the size that the model fixes."""
-    spec = detector.spec
-    side = spec.core + 2 * spec.halo
-    data = np.zeros((spec.batch, 3, side, side), dtype=np.uint8)
-    valid = np.zeros((spec.batch, side, side), dtype=bool)
-    for index, (_, pixels) in enumerate(ready):
-        data[index], valid[index] = pixels.data, pixels.valid
-    scores = detector.scores(torch.from_numpy(data), torch.from_numpy(valid)).numpy()
-    answers = {}
-    for index, (tile, pixels) in enumerate(ready):
-        rows, cols = tile.core.slices_in(tile.full)
-        answers[tile] = classify(tile.core, scores[index, :, rows, cols], pixels.valid[rows, cols], spec.thresholds)
-    return answers
+def _lanes(device: str) -> int:
+    return 3 if device == "cuda" else 1
 
 
-def classify(
-    core: Window, scores: NDArray[np.uint8], valid: NDArray[np.bool_], thresholds: tuple[int, ...]
-) -> TileFound:
-    """Mask and parts of a core from its quantised scores [C, core, core].
-
-    A cell belongs to the class with the highest score among those at or above their own threshold, the first of equals.
-    """
-    reached = scores >= np.array(thresholds, dtype=np.uint8)[:, None, None]
-    standing = np.where(reached, scores.astype(np.int16), -1)
-    best, top = standing.argmax(axis=0), standing.max(axis=0)
-    mask = np.where(top >= 0, best + 1, 0).astype(np.uint8)
-    mask[~valid] = NOT_ANALYSED
-    why = np.where(valid, np.uint8(Reason.COMPARABLE), np.uint8(Reason.NO_DATA))
-    return tile_found(core, mask, np.maximum(top, 0).astype(np.uint8), why)
+def _threads(scorer: Scorer) -> Threads:
+    """A CPU's cores are busy with the model: one thread reads ahead. A GPU wants all the cores it can get."""
+    if scorer.device == "cpu":
+        return Threads()
+    cores = len(os.sched_getaffinity(0))
+    return Threads(readers=max(1, min(12, cores - 4)), lanes=_lanes("cuda"), finishers=4, ahead=4)
 
 
-def _nothing(tile: Tile, spec: ModelSpec) -> TileFound:
-    """The answer where the source has no pixel at all."""
-    void = np.zeros((spec.core, spec.core), dtype=bool)
-    return classify(
-        tile.core, np.zeros((len(spec.classes), spec.core, spec.core), dtype=np.uint8), void, spec.thresholds
-    )
+def _batch_of(client: distributed.Client, spec: ModelSpec) -> int:
+    """Windows that keep a worker's device busy for a while: more where there are GPUs."""
+    devices = client.run(best_device).values()
+    return 32 * spec.batch if "cuda" in devices else spec.batch

@@ -15,6 +15,7 @@ from stac.assets import stored_sha256
 from stac.collections import all_collections
 from stac.sqlite import SqliteCatalog
 from stac.store import CatalogStore
+from workers.tilecache import CacheAt, cache_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,11 @@ class Home:
                 "not-in-store", f"{href} is not a file of this store.", "Its href starts with /assets/<sha256>/."
             )
         return self.files.path(sha256)
+
+    @property
+    def tiles(self) -> CacheAt | None:
+        """Where tile results are kept; None where the settings keep none."""
+        return cache_of(self.settings)
 
     def close(self) -> None:
         self.engine.dispose()

@@ -1,8 +1,7 @@
 """How each region of a comparison changed: appeared, disappeared or altered; looked at once more with its ground."""
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -13,41 +12,39 @@ from shapely import transform
 
 from detectors import change as detector
 from imagery.polygons import Region
-from imagery.reader import reader
-from imagery.tiles import GroundGrid, Window
+from imagery.tiles import Window
 from workers.change import Comparison, both_grey, lay_out
+from workers.windows import Sheet, read_all
 
 LEAST_MARGIN, MOST_SIDE, STEP = 40, 256, 16
 """Cells around a region, the longest side of a crop, and what its sides are multiples of."""
 
 
-@contextmanager
-def kinds(comparison: Comparison) -> Iterator[Callable[[Region], str]]:
-    """Keep both dates open; the function tells the kind of a region. A large one is looked at on coarser cells."""
+def kinds(comparison: Comparison) -> Callable[[Region], str]:
+    """The function that tells the kind of a region. A large one is looked at on coarser cells."""
     torch.set_num_threads(1)
     sheets = lay_out(comparison.before, comparison.after, comparison.cell)
     grey = both_grey(sheets)
-    with reader(sheets.before) as before, reader(sheets.after) as after:
 
-        def kind(region: Region) -> str:
-            west, north, east, south = region.polygon.bounds
-            reach = max(east - west, south - north) + 2 * LEAST_MARGIN
-            coarse = max(1.0, reach / MOST_SIDE)
-            side = math.ceil(reach / coarse / STEP) * STEP
-            middle = np.array([(west + east) / 2, (north + south) / 2])
-            dx, dy = comparison.pair.shift.at(middle[:1], middle[1:])
-            col, row = np.floor(middle / coarse - side / 2).astype(int).tolist()
-            window = Window(row, col, side, side)
-            aside = Window(row + round(float(dy[0]) / coarse), col + round(float(dx[0]) / coarse), side, side)
-            first = grey(before.read(_coarser(sheets.grid_before, coarse), window))
-            second = grey(after.read(_coarser(sheets.grid_after, coarse), aside))
-            return detector.kind_of(first, second, _inside(region, window, coarse), comparison.cell * coarse)
+    def kind(region: Region) -> str:
+        west, north, east, south = region.polygon.bounds
+        reach = max(east - west, south - north) + 2 * LEAST_MARGIN
+        coarse = max(1.0, reach / MOST_SIDE)
+        side = math.ceil(reach / coarse / STEP) * STEP
+        middle = np.array([(west + east) / 2, (north + south) / 2])
+        dx, dy = comparison.pair.shift.at(middle[:1], middle[1:])
+        col, row = np.floor(middle / coarse - side / 2).astype(int).tolist()
+        window = Window(row, col, side, side)
+        aside = Window(row + round(float(dy[0]) / coarse), col + round(float(dx[0]) / coarse), side, side)
+        (first,) = read_all([_coarser(sheets.before, coarse)], window)
+        (second,) = read_all([_coarser(sheets.after, coarse)], aside)
+        return detector.kind_of(grey(first), grey(second), _inside(region, window, coarse), comparison.cell * coarse)
 
-        yield kind
+    return kind
 
 
-def _coarser(grid: GroundGrid, factor: float) -> GroundGrid:
-    return replace(grid, cell=grid.cell * factor)
+def _coarser(sheet: Sheet, factor: float) -> Sheet:
+    return replace(sheet, grid=replace(sheet.grid, cell=sheet.grid.cell * factor))
 
 
 def _inside(region: Region, window: Window, coarse: float) -> NDArray[np.bool_]:

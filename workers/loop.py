@@ -30,18 +30,20 @@ from workers.home import Home
 from workers.ingest import ingest
 from workers.jobs import KINDS, ChangeJob, DetectJob, IngestJob, Job, from_row
 from workers.labels import labels_of
+from workers.pace import Pace, Pacer
 from workers.propose import proposals
 from workers.publish import run_comparison, run_detection
 
 LEASE_SECONDS = 60.0
-BEAT_SECONDS = 15.0
+BEAT_SECONDS = 2.0
+"""So often progress is told, and so soon a job that was cancelled stops."""
 IDLE_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
 
 
 class LeaseLostError(Exception):
-    """Another worker has the job now; this one drops it."""
+    """Another worker has the job now, or it was cancelled; this one drops it."""
 
 
 class Engine:
@@ -101,7 +103,7 @@ def perform(home: Home, engine: Engine, codes: Codes, row: jobs.Job) -> bool:
                 result |= {"item": reference(item), "events": store.record(conn, seen)}
             _finish(conn, row, result)
     except LeaseLostError:
-        log.warning("job %s (%s): its lease was lost, another worker has it", row.id, row.kind)
+        log.warning("job %s (%s): it was cancelled, or its lease lost to another worker", row.id, row.kind)
     except (Refused, ValueError) as refused:
         log.warning("job %s (%s) refused: %s", row.id, row.kind, refused)
         jobs.fail(home.engine, row, str(refused), retry=False)
@@ -119,7 +121,8 @@ class Heartbeat:
 
     def __init__(self, home: Home, row: jobs.Job) -> None:
         self._home, self._row = home, row
-        self._progress: float | None = None
+        self._pacer = Pacer()
+        self._pace: Pace | None = None
         self._ended, self._lost = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._beat, name=f"heartbeat-{row.id}", daemon=True)
 
@@ -131,15 +134,18 @@ class Heartbeat:
         self._ended.set()
         self._thread.join()
 
-    def progress(self, what: str, done: int, total: int) -> None:  # noqa: ARG002
+    def progress(self, what: str, done: int, total: int) -> None:
         """Take note; raises `LeaseLostError` in the working thread when the job is no longer ours."""
-        self._progress = done / total if total else None
+        self._pace = self._pacer(what, done, total)
         if self._lost.is_set():
             raise LeaseLostError(self._row.id)
 
     def _beat(self) -> None:
         while not self._ended.wait(BEAT_SECONDS):
-            if not jobs.heartbeat(self._home.engine, self._row, self._progress, LEASE_SECONDS):
+            pace = self._pace
+            far = pace.done / pace.total if pace and pace.total else None
+            told = pace.to_dict() if pace else None
+            if not jobs.heartbeat(self._home.engine, self._row, far, LEASE_SECONDS, told):
                 self._lost.set()
                 return
 

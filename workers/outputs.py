@@ -11,6 +11,7 @@ from imagery.polygons import NOT_ANALYSED
 from imagery.tiles import PIXELS, GroundGrid, Window
 from workers.change import Comparison
 from workers.detect import Detection
+from workers.disk import room_on_disk
 from workers.inputs import Input
 from workers.kinds import kinds
 from workers.masks import finish_mask, to_source_pixels
@@ -44,16 +45,16 @@ def detection_features(detection: Detection, labels: Labels) -> list[Feature]:
 def comparison_features(comparison: Comparison, labels: Labels) -> list[Feature]:
     """The polygons of changed ground with their kind (appeared, disappeared, altered), small ones left out."""
     spec = comparison.spec
-    with kinds(comparison) as kind:
-        return features(
-            comparison.analysis.regions,
-            comparison.grid,
-            spec.classes,
-            labels,
-            cell_m=comparison.cell,
-            min_area=spec.min_area,
-            more=lambda region: {"kind": kind(region)},
-        )
+    kind = kinds(comparison)
+    return features(
+        comparison.analysis.regions,
+        comparison.grid,
+        spec.classes,
+        labels,
+        cell_m=comparison.cell,
+        min_area=spec.min_area,
+        more=lambda region: {"kind": kind(region)},
+    )
 
 
 def about_detection(detection: Detection) -> dict[str, Any]:
@@ -139,7 +140,13 @@ def _window(window: Window) -> dict[str, int]:
 
 
 def write_mask(raw: Path, out: Path, source: Input, grid: GroundGrid, extent: Window) -> None:
-    """The finished mask at `out`: on the ground grid, or, for results in pixel coordinates, on the source's pixels."""
+    """The finished mask at `out`: on the ground grid, or, for results in pixel coordinates, on the source's pixels.
+    Raises `Refused` (disk-full)."""
+    with room_on_disk(out):
+        _write_mask(raw, out, source, grid, extent)
+
+
+def _write_mask(raw: Path, out: Path, source: Input, grid: GroundGrid, extent: Window) -> None:
     width, height = source.source.width, source.source.height
     same = math.isclose(grid.cell, 1.0) and extent == Window(0, 0, height, width)
     if grid.crs != PIXELS or same:

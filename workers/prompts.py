@@ -13,11 +13,12 @@ from shapely import transform
 
 from detectors.sam import SIDE, Sam
 from imagery.ground import LONLAT, transformation
+from imagery.mosaic import Readable, reader
 from imagery.polygons import Region, polygonise
-from imagery.reader import Reader, reader
 from imagery.tiles import PIXELS, GroundGrid, Window
 from workers.detect import Detection
 from workers.inputs import Input
+from workers.regions import Regions
 
 LEAST_IOU = 0.3
 """An outline with less in common than this with the one it is to tighten shows something else: the old one stays."""
@@ -60,11 +61,13 @@ def refined(detection: Detection, sam: Sam) -> Detection:
     The mask on disk stays the detector's own.
     """
     with reader(detection.input.source) as opened:
-        tightened = [_tightened(opened, detection.grid, region, sam) for region in detection.analysis.regions]
-    return replace(detection, analysis=replace(detection.analysis, regions=tuple(tightened)))
+        tightened = Regions()
+        for region in detection.analysis.regions:
+            tightened.add(_tightened(opened, detection.grid, region, sam))
+    return replace(detection, analysis=replace(detection.analysis, regions=tightened))
 
 
-def _tightened(opened: Reader, grid: GroundGrid, region: Region, sam: Sam) -> Region:
+def _tightened(opened: Readable, grid: GroundGrid, region: Region, sam: Sam) -> Region:
     west, north, east, south = region.polygon.bounds
     if max(east - west, south - north) + 2 * MARGIN > SIDE:
         return region
@@ -100,7 +103,7 @@ def _around(low: NDArray[np.float64], high: NDArray[np.float64]) -> Window:
     return Window(row, col, SIDE, SIDE)
 
 
-def _image(opened: Reader, grid: GroundGrid, window: Window) -> NDArray[np.uint8]:
+def _image(opened: Readable, grid: GroundGrid, window: Window) -> NDArray[np.uint8]:
     return np.ascontiguousarray(opened.read(grid, window).data.transpose(1, 2, 0))
 
 

@@ -6,7 +6,7 @@ A run's id follows from its model, inputs and parameters. Asked again, the item 
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -76,7 +76,7 @@ def run_detection(
     if known := home.catalog.get_item("detections", run.id):
         return known
     with working_folder(home.settings.home / "work") as folder:
-        found = detect(client, spec, captured.input, folder / "raw.tif", progress=progress)
+        found = detect(client, spec, captured.input, folder / "raw.tif", cache=home.tiles, progress=progress)
         write_mask(folder / "raw.tif", folder / "mask.tif", captured.input, found.grid, found.extent)
         features = detection_features(found, labels)
         about = about_detection(found) | {"found": by_class(spec, features)}
@@ -94,7 +94,7 @@ def run_comparison(
     if known := home.catalog.get_item("changes", run.id):
         return known
     with working_folder(home.settings.home / "work") as folder:
-        found = compare(client, before.input, after.input, folder / "raw.tif", progress=progress)
+        found = compare(client, before.input, after.input, folder / "raw.tif", cache=home.tiles, progress=progress)
         write_mask(folder / "raw.tif", folder / "mask.tif", before.input, found.grid, found.extent)
         features = comparison_features(found, labels)
         about = about_comparison(found) | {"found": by_class(run.spec, features), "pair": found.pair.to_dict()}
@@ -115,7 +115,7 @@ def _run(spec: ModelSpec, captured: tuple[Captured, ...], parameters: dict[str, 
     return _Run(f"{spec.name}-{digest[:20]}", spec, captured, parameters, datetime.now(UTC))
 
 
-def _shown(regions: Sequence[Region], grid: GroundGrid, cell_m: float, min_area: float) -> list[Region]:
+def _shown(regions: Iterable[Region], grid: GroundGrid, cell_m: float, min_area: float) -> list[Region]:
     """The regions that became features, in their order."""
     return [region for region in regions if area_m2(region.polygon, grid, cell_m) >= min_area]
 

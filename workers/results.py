@@ -16,6 +16,7 @@ from stac.store import Item
 from workers.captures import reference
 from workers.change import Comparison
 from workers.detect import Detection
+from workers.disk import room_on_disk
 from workers.home import Home
 from workers.inputs import Input
 from workers.outputs import (
@@ -26,6 +27,7 @@ from workers.outputs import (
     detection_features,
     write_mask,
 )
+from workers.tiling import Analysis
 from workers.vectors import Feature, encode
 
 Detect = Callable[[Input, Path], Detection]
@@ -47,7 +49,7 @@ def detect_to_files(
             "Run them apart, or all with --pixels.",
         )
     found: list[Feature] = []
-    runs = []
+    runs, worked = [], []
     for one, target in zip(inputs, _masks([one.name for one in inputs], mask), strict=True):
         with working_folder(target) as folder:
             detection = run(one, folder / "mask.tif")
@@ -56,7 +58,8 @@ def detect_to_files(
         features = detection_features(detection, labels)
         found += with_source(features, one.name)
         runs.append(about_detection(detection) | {"found": by_class(detection.spec, features)})
-    return _finish(found, runs, out, mask)
+        worked.append(effort(detection.analysis))
+    return _finish(found, runs, out, mask, worked)
 
 
 def change_to_files(
@@ -69,7 +72,7 @@ def change_to_files(
             write_mask(folder / "mask.tif", mask, comparison.before, comparison.grid, comparison.extent)
     features = comparison_features(comparison, labels)
     about = about_comparison(comparison) | {"found": by_class(comparison.spec, features)}
-    return _finish(with_source(features, comparison.after.name), [about], out, mask)
+    return _finish(with_source(features, comparison.after.name), [about], out, mask, [effort(comparison.analysis)])
 
 
 def items_to_files(home: Home, items: Sequence[Item], out: Path | None, mask: Path | None) -> dict[str, Any]:
@@ -125,11 +128,25 @@ def with_source(found: Sequence[Feature], source: str) -> list[Feature]:
     return [{**feature, "properties": {**feature["properties"], "source": source}} for feature in found]
 
 
+def effort(analysis: Analysis) -> dict[str, float]:
+    """What a run cost and what the cache spared it; no part of its result, which is the same either way."""
+    return {
+        "tiles_kept": analysis.kept,
+        "seconds_spent": round(analysis.spent, 2),
+        "seconds_saved": round(analysis.saved, 2),
+    }
+
+
 def _finish(
-    found: Sequence[Feature], runs: list[dict[str, Any]], out: Path | None, mask: Path | None
+    found: Sequence[Feature],
+    runs: list[dict[str, Any]],
+    out: Path | None,
+    mask: Path | None,
+    worked: Sequence[dict[str, float]] = (),
 ) -> dict[str, Any]:
     if out is not None:
-        write_atomically(out, encode(found, {"runs": runs}))
+        with room_on_disk(out):
+            write_atomically(out, encode(found, {"runs": runs}))
     counts = Counter(feature["properties"]["class"] for feature in found)
     return {
         "found": len(found),
@@ -137,5 +154,5 @@ def _finish(
         "area_m2": round(sum(feature["properties"]["area_m2"] for feature in found), 3),
         "out": str(out) if out else None,
         "mask": str(mask) if mask else None,
-        "runs": runs,
+        "runs": [run | cost for run, cost in zip(runs, worked, strict=True)] if worked else runs,
     }

@@ -4,6 +4,7 @@ Grouping, order of completion and number of workers are matters of speed alone. 
 down with it, is split into its items, so that one poisoned tile costs itself and not its neighbours.
 """
 
+from asyncio import CancelledError
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,11 @@ from itertools import islice
 from typing import Any, Generic, TypeVar
 
 import distributed
+
+from imagery.errors import Refused
+
+LOOK_UP_SECONDS = 5.0
+_LOST = "The Dask scheduler was lost in mid-run. Tiles that were done are kept: run it again to go on from there."
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -30,7 +36,11 @@ class Failed(Generic[Item]):
 
     item: Item
     error: str
-    """One line: the exception's type and message."""
+    """One line: the reason of a refusal, or the exception's type, and the message."""
+
+
+class SchedulerLostError(RuntimeError):
+    """The Dask scheduler went away in mid-run. What was computed is kept in the tile cache; run it again."""
 
 
 def group(items: Iterable[Item], size: int) -> Iterator[tuple[Item, ...]]:
@@ -56,7 +66,8 @@ def spread(
     function, since it may run more than once. `items` is drawn from lazily: at most `in_flight` tasks (0: three for
     each worker thread) are known to the scheduler or wait here for the caller.
 
-    Raises `RuntimeError` when the scheduler itself is lost.
+    Raises `SchedulerLostError` when the scheduler itself is lost. A caller that stops drawing (closes this generator)
+    cancels what runs.
     """
     tasks = _Tasks(group(items, chunk))
     limit = in_flight or 3 * max(1, sum(client.nthreads().values()))  # type: ignore[no-untyped-call]
@@ -64,24 +75,22 @@ def spread(
     try:
         while True:
             while len(running) < limit and (task := tasks.next(idle=not running)):
-                running[client.submit(work, task.items, pure=False)] = task
+                running[client.submit(_portable, work, task.items, pure=False)] = task
             if not running:
                 return
-            with client.as_current():
-                finished, _ = distributed.wait(list(running), return_when="FIRST_COMPLETED")  # type: ignore[no-untyped-call]
-            for future in finished:
+            for future in _finished(client, list(running)):
                 task = running.pop(future)
                 error = _error_of(future)
                 if error is None:
                     yield from _answers(work, task.items, future.result())
                 elif task.again:
-                    yield Failed(task.items[0], " ".join(f"{type(error).__name__}: {error}".split()))
+                    yield Failed(task.items[0], _told(error))
                 else:
                     tasks.split(task, suspect=isinstance(error, distributed.KilledWorker))
-                future.release()
+                future.release()  # type: ignore[no-untyped-call]
     finally:
-        for future in running:
-            future.cancel()  # type: ignore[no-untyped-call]
+        if running and client.status == "running":
+            client.cancel(list(running), force=True)  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +128,41 @@ def _answers(work: object, items: tuple[Item, ...], answers: Sequence[Answer]) -
     return (Done(item, answer) for item, answer in zip(items, answers, strict=True))
 
 
+def _finished(client: distributed.Client, futures: "list[distributed.Future[Any]]") -> "list[distributed.Future[Any]]":
+    """Those that are done, at least one; looks up now and then, to see whether the scheduler is still there."""
+    while True:
+        try:
+            with client.as_current():
+                done, _ = distributed.wait(futures, timeout=LOOK_UP_SECONDS, return_when="FIRST_COMPLETED")  # type: ignore[no-untyped-call]
+        except TimeoutError:
+            if client.status != "running":
+                raise SchedulerLostError(_LOST) from None
+        except (CancelledError, OSError) as error:
+            raise SchedulerLostError(_LOST) from error
+        else:
+            return list(done)
+
+
+class WorkError(Exception):
+    """What a task raised, in words: its own exception may hold what no pickle takes (GDAL's do)."""
+
+
+def _portable(work: Callable[[tuple[Item, ...]], Sequence[Answer]], items: tuple[Item, ...]) -> Sequence[Answer]:
+    """Runs on a worker."""
+    try:
+        return work(items)
+    except Exception as error:  # noqa: BLE001 - all of it travels, in words
+        told = _told(error)
+    raise WorkError(told)
+
+
+def _told(error: BaseException) -> str:
+    if isinstance(error, WorkError):
+        return str(error)
+    name = error.reason if isinstance(error, Refused) else type(error).__name__
+    return " ".join(f"{name}: {error}".split())
+
+
 def _error_of(future: "distributed.Future[Any]") -> BaseException | None:
     """What the task raised; None when it did not."""
     if future.status == "finished":
@@ -126,4 +170,4 @@ def _error_of(future: "distributed.Future[Any]") -> BaseException | None:
     if future.status == "error":
         error: BaseException = future.exception()  # type: ignore[no-untyped-call]
         return error
-    raise RuntimeError(f"the Dask scheduler was lost in mid-run (task {future.status})")
+    raise SchedulerLostError(_LOST)

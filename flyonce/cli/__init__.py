@@ -10,6 +10,7 @@ from flyonce.cli import (
     ingest,
     init,
     inspect,
+    jobs,
     lab,
     models,
     review,
@@ -49,6 +50,7 @@ for command in (
 ):
     app.command()(command)
 
+app.add_typer(jobs.app, name="jobs")
 app.add_typer(models.app, name="models")
 app.add_typer(review.app, name="review")
 app.add_typer(tickets.app, name="tickets")

@@ -52,7 +52,7 @@ def change(
     if of_catalogue:
         summary = _items(settings, before, after, gsd, labels, at, out, mask)
     else:
-        summary = _files(Path(before), Path(after), pixels, gsd, labels, at, out, mask)
+        summary = _files(Path(before), Path(after), pixels, gsd, labels, at, out, mask, settings)
     show(summary, as_json)
 
 
@@ -65,18 +65,23 @@ def _files(
     at: Where,
     out: Path | None,
     mask: Path | None,
+    settings: Settings,
 ) -> dict[str, Any]:
     from detectors.change import spec
     from workers.change import compare
     from workers.inputs import open_input
     from workers.outputs import gsd_words
     from workers.results import change_to_files
+    from workers.tilecache import cache_of
 
     first, second = (open_input(path, pixels=pixels, gsd=gsd) for path in (before, after))
     for one in (first, second):
         explain(gsd_words(one, spec.gsd), *one.notes)
     with at.connected() as client, bar() as progress:
-        return change_to_files(lambda raw: compare(client, first, second, raw, progress=progress), labels, out, mask)
+        kept = cache_of(settings)
+        return change_to_files(
+            lambda raw: compare(client, first, second, raw, cache=kept, progress=progress), labels, out, mask
+        )
 
 
 def _items(

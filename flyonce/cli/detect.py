@@ -79,7 +79,8 @@ def detect(
     elif change is not None:
         fail("--change is for items of the catalogue.", "Ingest the files first; or compare them by `flyonce change`.")
     else:
-        summary = _files(spec, [Path(source) for source in sources], pixels, gsd, labels, at, out, mask, refine)
+        paths = [Path(source) for source in sources]
+        summary = _files(spec, paths, pixels, gsd, labels, at, out, mask, settings, refine)
     show(summary, as_json)
 
 
@@ -92,6 +93,7 @@ def _files(
     at: Where,
     out: Path | None,
     mask: Path | None,
+    settings: Settings,
     refine: str,
 ) -> dict[str, Any]:
     from workers.detect import Detection
@@ -99,6 +101,7 @@ def _files(
     from workers.inputs import open_input
     from workers.outputs import gsd_words
     from workers.results import detect_to_files
+    from workers.tilecache import cache_of
 
     inputs = [open_input(path, pixels=pixels, gsd=gsd) for path in paths]
     for one in inputs:
@@ -112,7 +115,11 @@ def _files(
         tighten = partial(refined, sam=sam)
     with at.connected() as client, bar() as progress:
         return detect_to_files(
-            lambda one, raw: tighten(run(client, spec, one, raw, progress=progress)), inputs, labels, out, mask
+            lambda one, raw: tighten(run(client, spec, one, raw, cache=cache_of(settings), progress=progress)),
+            inputs,
+            labels,
+            out,
+            mask,
         )
 
 

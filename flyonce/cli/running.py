@@ -85,6 +85,11 @@ def show(summary: dict[str, Any], as_json: bool) -> None:
     for run in summary["runs"]:
         left_out = "".join(f", {why} {area:.1f}" for why, area in run["not_analysed_m2"].items())
         print_line(f"Analysed 已分析: {run['analysed_m2']:.1f} m²; not 未分析{left_out or ' 0'} m²")
+        if run.get("tiles_kept"):
+            print_line(
+                f"From the cache 来自缓存: {run['tiles_kept']} of {run['tiles']} tiles, "
+                f"{run['seconds_saved']:.0f} s saved 节省"
+            )
         if "item" in run:
             print_line(f"Item 条目: {run['item']}")
     if "events" in summary:

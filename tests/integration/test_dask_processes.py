@@ -7,7 +7,8 @@ import time
 import pytest
 
 from imagery.errors import Refused
-from workers.cluster import WORKER_ENVIRONMENT, connect
+from workers.cluster import connect
+from workers.environment import WORKER_ENVIRONMENT
 from workers.run import Done, Failed, spread
 
 

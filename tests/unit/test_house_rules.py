@@ -38,6 +38,11 @@ def test_tiles_and_detectors_import_without_gdal() -> None:
     assert not loaded & {"rasterio", "pyproj", "shapely", "PIL", "sqlalchemy", "dask"}
 
 
+def test_the_engine_of_a_bare_gpu_machine_imports_with_torch_and_numpy_alone() -> None:
+    loaded = modules_after("import workers.pipeline, workers.scoring, workers.environment")
+    assert not loaded & {"rasterio", "pyproj", "shapely", "PIL", "sqlalchemy", "dask", "distributed", "scipy"}
+
+
 def test_the_api_never_loads_torch_or_dask() -> None:
     assert not modules_after("import catalog_api.app, workers.jobs, workers.home") & {"torch", "dask", "distributed"}
 

@@ -162,3 +162,34 @@ def test_no_job_is_leased_twice_by_processes_that_race(engine: Engine) -> None:
     finished = jobs.recent(engine, 100)
     assert {job.state for job in finished} == {State.DONE}
     assert len({job.worker for job in finished}) > 1
+
+
+def test_a_job_that_is_cancelled_is_never_leased_and_its_worker_can_write_no_more(engine: Engine) -> None:
+    waiting, running = put(engine), put(engine)
+    skip = jobs.cancel(engine, waiting)
+    assert skip is not None
+    assert (skip.state, skip.error) == (State.CANCELLED, None)
+    job = taken(engine)
+    assert job.id == running
+    assert jobs.heartbeat(engine, job, 0.25, pace={"stage": "debris", "done": 1, "total": 4})
+    halfway = jobs.get(engine, running)
+    assert halfway is not None
+    assert halfway.pace == {"stage": "debris", "done": 1, "total": 4}
+    assert jobs.cancel(engine, running) is not None
+    assert not jobs.heartbeat(engine, job, 0.5)
+    assert not jobs.finish(engine, job, {})
+    assert not jobs.fail(engine, job, "late", retry=True)
+    assert jobs.lease(engine, "another", 60) is None
+    ended = jobs.get(engine, running)
+    assert ended is not None
+    assert (ended.state, ended.progress, ended.finished is not None) == (State.CANCELLED, 0.25, True)
+
+
+def test_what_has_ended_cannot_be_cancelled(engine: Engine) -> None:
+    put(engine)
+    job = taken(engine)
+    jobs.finish(engine, job, {"done": True})
+    after = jobs.cancel(engine, job.id)
+    assert after is not None
+    assert (after.state, after.result) == (State.DONE, {"done": True})
+    assert jobs.cancel(engine, "none") is None

@@ -13,7 +13,7 @@ from shapely.geometry import shape
 
 import imagery.reader
 from imagery.tiles import Window
-from workers.detect import classify, detect
+from workers.detect import detect
 from workers.inputs import open_input
 from workers.outputs import about_detection, detection_features, write_mask
 from workers.testing import SPEC, Bright, label, load, patches, write_raster
@@ -161,7 +161,7 @@ def test_a_tile_that_cannot_be_read_is_not_analysed_and_reported(clusters, tmp_p
     data[:, 24, 24] = 201
     path = write_raster(tmp_path / "a.tif", data)
     source = open_input(path)
-    found = detect(clusters[2], SPEC, source, tmp_path / "raw.tif", load=lambda _: Fragile(), chunk=4)
+    found = detect(clusters[2], SPEC, source, tmp_path / "raw.tif", load=lambda name, device="cpu": Fragile(), chunk=4)
     assert len(found.analysis.failed) == 1
     failure = found.analysis.failed[0]
     assert failure.error == "OSError: disk gone"
@@ -173,12 +173,3 @@ def test_a_tile_that_cannot_be_read_is_not_analysed_and_reported(clusters, tmp_p
     expected[failure.item.core.slices_in(found.extent)] = 255
     assert (mask == expected).all()
     assert about_detection(found)["not_analysed_m2"] == {"failed": 256}
-
-
-def test_the_strongest_class_above_its_own_threshold_wins():
-    scores = np.array([[[160, 149, 200, 150]], [[200, 180, 169, 255]]], dtype=np.uint8).repeat(4, axis=1)
-    valid = np.ones((4, 4), dtype=bool)
-    valid[0, 0] = False
-    found = classify(Window(0, 0, 4, 4), scores, valid, (150, 170))
-    assert found.mask[1].tolist() == [2, 2, 1, 2]
-    assert found.mask[0].tolist() == [255, 2, 1, 2]

@@ -140,3 +140,26 @@ def test_a_lost_lease_stops_the_work(home, monkeypatch):
         with pytest.raises(LeaseLostError):
             heart.progress("x", 1, 2)
     assert jobs.get(home.engine, row.id).worker == "second"
+
+
+def test_a_job_cancelled_in_mid_run_stops_and_writes_nothing(home, clusters, flights, monkeypatch):
+    monkeypatch.setattr("workers.loop.BEAT_SECONDS", 0.01)
+    put(home, IngestJob((flights[0],), "flight", "UAV"))
+    item = run_one(home, clusters[1]).result["accepted"][0]["item"]
+    put(home, DetectJob("debris", item))
+    row = jobs.lease(home.engine, "test", 60)
+    told = []
+
+    def cancelled_at_first_progress(self, what, done, total):
+        told.append(done)
+        jobs.cancel(home.engine, row.id)
+        self._lost.wait(20)
+        progress(self, what, done, total)
+
+    progress = Heartbeat.progress
+    monkeypatch.setattr(Heartbeat, "progress", cancelled_at_first_progress)
+    assert not perform(home, Local(clusters[1]), load_codes(), row)
+    assert told == [0]
+    ended = jobs.get(home.engine, row.id)
+    assert (ended.state, ended.result, ended.error) == (jobs.State.CANCELLED, None, None)
+    assert not home.catalog.search(Query(collections=("detections",))).items

@@ -1,0 +1,230 @@
+"""A detector on its device: batches of windows in, masks and scores of their cores out.
+
+On CUDA windows go through pinned memory on a stream of the calling thread's own, so that copies and arithmetic of
+several threads overlap; the batch grows until it fills the memory it may have, and is halved, in the end handed to the
+CPU, where that is not enough. Imports torch and numpy, no rasterio, so that it runs on a bare GPU machine.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from detectors.base import Detector, ModelSpec
+
+Dtype = Literal["float32", "bfloat16"]
+"""Of the network's arithmetic; pixels and scores are bytes in any case."""
+NOT_ANALYSED = 255
+LARGEST_BATCH = 16
+BUDGET = 0.8
+"""Of the device's free memory when the detector is loaded."""
+
+log = logging.getLogger(__name__)
+
+
+class Pixels(Protocol):
+    """What a window reader returns."""
+
+    @property
+    def data(self) -> NDArray[np.uint8]:
+        """uint8 [3, H, W]."""
+        ...
+
+    @property
+    def valid(self) -> NDArray[np.bool_]:
+        """bool [H, W]."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored:
+    """One core: `mask` uint8 [core, core] (0 clean, 1..N, 255 not analysed), `top` uint8 [core, core], the score of
+    the class that the mask names, 0 elsewhere. `seconds`: its share of its batch's time on the device."""
+
+    mask: NDArray[np.uint8]
+    top: NDArray[np.uint8]
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Staged:
+    """One window: `pixels` uint8 [3, H, W], `valid` bool [H, W]."""
+
+    pixels: Tensor
+    valid: Tensor
+
+
+def best_device() -> str:
+    """`cuda` where this process has a GPU, else `cpu`."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def machine(device: str) -> str:
+    """What of a machine the last bit of a score may depend on: torch's version and the kind of processor."""
+    kind = torch.cuda.get_device_name() if device == "cuda" else torch.backends.cpu.get_cpu_capability()
+    return f"torch {torch.__version__} {kind}"
+
+
+def classify(scores: Tensor, valid: Tensor, thresholds: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Mask and top score, both uint8 [N, H, W], from scores uint8 [N, C, H, W] and bool [N, H, W], on their device.
+
+    A cell belongs to the class with the highest score among those at or above their own threshold, the first of
+    equals; a score of 0 is no detection whatever the threshold.
+    """
+    top = torch.zeros(valid.shape, dtype=torch.uint8, device=scores.device)
+    mask = torch.zeros_like(top)
+    for index, threshold in enumerate(thresholds):
+        plane = scores[:, index].contiguous()  # classes may lie side by side, where all that follows would be slow
+        plane = plane * (plane >= threshold)
+        mask.masked_fill_(plane > top, index + 1)
+        top = torch.maximum(top, plane)
+    return mask.masked_fill_(~valid, NOT_ANALYSED), top
+
+
+class Scorer:
+    """Scores batches of windows. Equal for a window whatever stands beside it in its batch. Safe for threads."""
+
+    def __init__(
+        self,
+        load: Callable[[str], Detector],
+        *,
+        device: str = "cpu",
+        dtype: Dtype = "float32",
+        batch: int = 0,
+        lanes: int = 1,
+        budget: float = BUDGET,
+    ) -> None:
+        """`load` gives the detector on a device. `batch`: a multiple of the model's own; 0 for that on a CPU, and for
+        what fills a GPU. `lanes`: batches that may be on the device at the same time; other threads wait."""
+        self._load, self._dtype = load, dtype
+        self.device = device
+        self.detector = load(device)
+        self._instead: Detector | None = None
+        """On the CPU, once the device's memory was not even enough for the model's own batch."""
+        self.spec: ModelSpec = self.detector.spec
+        self._own = threading.local()
+        self._guard = threading.Lock()
+        self._turn = threading.Semaphore(lanes)
+        # A sum's order of addition follows the number of threads: one everywhere.
+        torch.set_num_threads(1)
+        if device == "cuda":
+            torch.backends.cudnn.benchmark = False
+            torch.backends.cudnn.deterministic = True
+        self.batch = batch or (self.spec.batch if device == "cpu" else self._fitting_batch(lanes, budget))
+        """Windows that a call should be given."""
+        self.fits = self.batch
+        """Windows that the device is given at a time: less than `batch` once its memory was not enough."""
+
+    def stage(self, pixels: Pixels) -> Staged:
+        """A window ready to go to the device: for a GPU in pinned memory, which the calling thread fills."""
+        data, valid = torch.from_numpy(pixels.data), torch.from_numpy(pixels.valid)
+        return Staged(data.pin_memory(), valid.pin_memory()) if self.device == "cuda" else Staged(data, valid)
+
+    def __call__(self, windows: Sequence[Staged]) -> list[Scored]:
+        """The cores of `windows`, in their order; each batch is padded to the size that is fixed."""
+        scored: list[Scored] = []
+        while len(scored) < len(windows):
+            size = self.fits
+            part = windows[len(scored) : len(scored) + size]
+            with self._turn:
+                start = time.perf_counter()
+                try:
+                    mask, top = self._run(part, size)
+                except torch.OutOfMemoryError:
+                    if not self._retreat(size):
+                        raise
+                    continue
+                each = (time.perf_counter() - start) / len(part)
+            scored += [Scored(mask[index], top[index], each) for index in range(len(part))]
+        return scored
+
+    def _run(self, windows: Sequence[Staged], size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        if self.device == "cpu" or self._instead is not None:
+            mask, top = self._forward(self._instead or self.detector, *_batch(windows, size, "cpu"))
+            return mask.numpy(), top.numpy()
+        stream = self._stream()
+        with torch.cuda.stream(stream):
+            mask, top = self._forward(self.detector, *_batch(windows, size, "cuda"))
+            fetched = tuple(torch.empty(plane.shape, dtype=plane.dtype, pin_memory=True) for plane in (mask, top))
+            for there, here in zip((mask, top), fetched, strict=True):
+                here.copy_(there, non_blocking=True)
+            stream.synchronize()
+        return fetched[0].numpy(), fetched[1].numpy()
+
+    def _retreat(self, size: int) -> bool:
+        """After running out of memory with `size` windows: half of them, and from the model's own batch to the CPU;
+        False where that has been tried already."""
+        torch.cuda.empty_cache()
+        with self._guard:
+            if size // 2 >= self.spec.batch:
+                log.warning("out of memory with %d windows at a time: going on with %d", size, size // 2)
+                self.fits = min(self.fits, size // 2)
+                return True
+            if self._instead is None:
+                log.warning("out of memory with the model's own batch: going on with the CPU")
+                self._instead = self._load("cpu")
+                return True
+            return False
+
+    def _forward(self, detector: Detector, pixels: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        spec = self.spec
+        core = slice(spec.halo, spec.halo + spec.core)
+        with torch.inference_mode(), self.precision(pixels.device.type):
+            scores = detector.scores(pixels, valid)[:, :, core, core]
+            return classify(scores, valid[:, core, core], spec.thresholds)
+
+    def precision(self, device: str) -> AbstractContextManager[object]:
+        """The block in which the network computes in `dtype`."""
+        return nullcontext() if self._dtype == "float32" else torch.autocast(device, dtype=torch.bfloat16)
+
+    def _stream(self) -> torch.cuda.Stream:
+        if not hasattr(self._own, "stream"):
+            self._own.stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream: torch.cuda.Stream = self._own.stream
+        return stream
+
+    def _fitting_batch(self, lanes: int, budget: float) -> int:
+        """The model's own batch, doubled as long as `lanes` of them fit into `budget` of the free memory.
+
+        What one batch needs is measured with one; the rest of the card is left to others.
+        """
+        spec, side = self.spec, self.spec.core + 2 * self.spec.halo
+        free, total = torch.cuda.mem_get_info()
+        allowed = free * budget
+        torch.cuda.set_per_process_memory_fraction(min(1.0, (allowed + torch.cuda.memory_reserved()) / total))
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        blank = Staged(torch.zeros(3, side, side, dtype=torch.uint8), torch.ones(side, side, dtype=torch.bool))
+        try:
+            self._run([blank], spec.batch)
+        except torch.OutOfMemoryError:
+            torch.cuda.empty_cache()
+            return spec.batch
+        need = max(1, torch.cuda.max_memory_allocated() - before)
+        batch = spec.batch
+        while 2 * batch <= LARGEST_BATCH and 2 * batch * lanes * need / spec.batch <= allowed:
+            batch *= 2
+        return batch
+
+
+def _batch(windows: Sequence[Staged], size: int, device: str) -> tuple[Tensor, Tensor]:
+    """uint8 [size, 3, H, W] and bool [size, H, W] on the device; what is not filled is black and not valid."""
+    first = windows[0]
+    if device == "cpu" and size == 1:
+        return first.pixels[None], first.valid[None]
+    pixels = torch.empty(size, *first.pixels.shape, dtype=torch.uint8, device=device)
+    valid = torch.empty(size, *first.valid.shape, dtype=torch.bool, device=device)
+    for index, window in enumerate(windows):
+        pixels[index].copy_(window.pixels, non_blocking=True)
+        valid[index].copy_(window.valid, non_blocking=True)
+    pixels[len(windows) :] = 0
+    valid[len(windows) :] = False
+    return pixels, valid
