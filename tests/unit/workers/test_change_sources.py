@@ -11,6 +11,8 @@ from workers.inputs import open_input
 from workers.outputs import comparison_features
 from workers.testing import label, write_raster
 
+pytestmark = pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")  # rasterio's own
+
 SIDE, GSD = 420, 0.1
 LEFT, TOP = 500_044.8, 3_400_012.8
 """On a corner of the plan's windows, so that one window holds everything."""
