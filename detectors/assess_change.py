@@ -21,7 +21,7 @@ from PIL import Image
 
 from detectors import change
 from detectors.change_pairs import painted, sampled
-from detectors.measure import LEVIR_GSD, Sheet, compared, field_of, registration_error, sheet
+from detectors.measure import LEVIR_GSD, Sheet, compared, registered, registration_error, sheet
 from detectors.pair import Reason
 from imagery.simulator.canvas import View
 from imagery.simulator.days import two_days
@@ -50,9 +50,8 @@ def on_block(drawn: Drawn) -> dict[str, float]:
     """Pixel precision, recall and F1 on one simulated block, and how well it was registered."""
     cell = change.cell(drawn.gsd, drawn.gsd)
     before, after = (sheet(image, drawn.gsd, cell) for image in (drawn.before, drawn.after))
-    scores, reasons = compared(before, after, cell)
+    scores, reasons, field = registered(before, after, cell)
     found = (scores >= change.spec.thresholds[0]) & (reasons == Reason.COMPARABLE)
-    field = field_of(before, after)
     return {
         **agreement(found, truth_of(drawn, found.shape[0], found.shape[1], cell)),
         "not_comparable": round(float((reasons != Reason.COMPARABLE).mean()), 4),

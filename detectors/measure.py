@@ -81,9 +81,15 @@ def score(detector: Detector, image: Sheet) -> NDArray[np.uint8]:
 
 def compared(before: Sheet, after: Sheet, cell: float = change.spec.gsd) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Score and reason, uint8 [H, W], of two dates on one grid of `cell` metres: both passes over every window."""
+    scores, reasons, _ = registered(before, after, cell)
+    return scores, reasons
+
+
+def registered(before: Sheet, after: Sheet, cell: float) -> tuple[NDArray[np.uint8], NDArray[np.uint8], ShiftField]:
+    """As `compared`, with the shift field that was found."""
     tiles = list(change.spec.plan.tiles(before.extent))
     pairs = [(tile.full, before.window(tile.full), after.window(tile.full)) for tile in tiles]
-    field = field_of(before, after)
+    field = change.fit_shift([change.observe_shift(*each) for each in pairs])
     tallies = [change.observe_light(field, *each) for each in pairs]
     model = change.fit(field, tallies, cell, cell)  # both dates were brought to it
     scores, reasons = np.zeros((2, *before.valid.shape), dtype=np.uint8)
@@ -92,7 +98,7 @@ def compared(before: Sheet, after: Sheet, cell: float = change.spec.gsd) -> tupl
         keep = tile.core.intersect(before.extent)
         scores[keep.slices_in(before.extent)] = answer.score[keep.slices_in(tile.full)]
         reasons[keep.slices_in(before.extent)] = answer.reason[keep.slices_in(tile.full)]
-    return scores, reasons
+    return scores, reasons, field
 
 
 def outlines(scores: NDArray[np.uint8], thresholds: Sequence[int], cell: float, min_area: float) -> list[list[Found]]:

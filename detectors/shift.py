@@ -30,9 +30,9 @@ _FEW = 0.25
 """Share of a window's blocks below which corners are matched as well."""
 _CORNERS, _PATCH, _SURE = 160, 8, 0.85
 """Corners in a window; half the side of what is compared around them; the best distance over the second best one."""
-_REACH_OF_VOTE = 190.0
+_REACH_OF_VOTE = 110.0
 """Cells: standard deviation of the kernel that smooths what the plane leaves over."""
-_SHRINK = 1.5
+_SHRINK = 0.5
 """Votes' worth of belief in the plane alone."""
 _NODE = 128
 """Cells between the nodes of the smooth rest."""
