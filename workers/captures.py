@@ -1,13 +1,19 @@
 """Captures of the catalogue, opened for analysis."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import unquote
+
+import distributed
 
 from imagery.errors import Refused
+from imagery.mosaic import Mosaic
 from stac.assets import MULTIHASH_SHA256
 from stac.store import Item
+from workers.cluster import shares_files
 from workers.home import Home
 from workers.inputs import Input, open_input
+from workers.located import address
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +29,16 @@ class Captured:
     @property
     def reference(self) -> str:
         return reference(self.item)
+
+
+def for_workers(client: distributed.Client, captured: Captured) -> Input:
+    """The input as the client's workers can read it: by its address in the store where they are on other hosts."""
+    own = captured.input.source
+    if shares_files(client) or isinstance(own, Mosaic):
+        return captured.input
+    assets = captured.item["assets"]
+    sha256, name = assets.get("cog", assets["original"])["href"].rsplit("/", 2)[-2:]
+    return replace(captured.input, source=replace(own, path=address(sha256, unquote(name))))
 
 
 def reference(item: Item) -> str:

@@ -12,6 +12,7 @@ from flyonce.cli import (
     jobs,
     lab,
     models,
+    node,
     review,
     search,
     serve,
@@ -42,6 +43,7 @@ for command in (
     stats.stats,
     serve.serve,
     worker.worker,
+    node.node,
     lab.lab,
 ):
     app.command()(command)

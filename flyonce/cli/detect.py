@@ -1,5 +1,6 @@
 """`flyonce detect`: one detector over files, or over items of the catalogue."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,6 +29,15 @@ if TYPE_CHECKING:
     from workers.outputs import Labels
 
 
+@dataclass(frozen=True, slots=True)
+class _ReadAs:
+    """How files become sources."""
+
+    pixels: bool
+    gsd: float | None
+    mosaic: bool
+
+
 def detect(
     detector: Annotated[str, typer.Argument(help="Name of a detector; `flyonce models list` shows them.")],
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Files, or collection/id of the home.")],
@@ -40,6 +50,9 @@ def detect(
     change: Annotated[
         str | None, typer.Option("--change", metavar="changes/ID", help="Propose only what stands on changed ground.")
     ] = None,
+    mosaic: Annotated[
+        bool, typer.Option("--mosaic", help="Read all files as one raster; earlier ones cover later ones.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Find things in pictures: polygons with class, score and area, and a mask. 目标识别。
@@ -61,38 +74,44 @@ def detect(
         summary = _items(settings, detector, sources, gsd, change, labels, at, out, mask)
     elif change is not None:
         fail("--change is for items of the catalogue.", "Ingest the files first; or compare them by `flyonce change`.")
+    elif mosaic and pixels:
+        fail("--mosaic puts files where they lie on the ground; --pixels leaves that aside.", "Give one of them.")
     else:
-        summary = _files(spec, [Path(source) for source in sources], pixels, gsd, labels, at, out, mask, settings)
+        read_as = _ReadAs(pixels, gsd, mosaic)
+        summary = _files(spec, [Path(source) for source in sources], read_as, labels, at, out, mask, settings)
     show(summary, as_json)
 
 
 def _files(
     spec: "ModelSpec",
     paths: list[Path],
-    pixels: bool,
-    gsd: float | None,
+    read_as: _ReadAs,
     labels: "Labels",
     at: Where,
     out: Path | None,
     mask: Path | None,
     settings: Settings,
 ) -> dict[str, Any]:
+    from records.files import DirectoryStore
+    from workers.cluster import shares_files
     from workers.detect import detect as run
-    from workers.inputs import open_input
+    from workers.inputs import open_input, open_mosaic, stored
     from workers.outputs import gsd_words
     from workers.results import detect_to_files
     from workers.tilecache import cache_of
 
-    inputs = [open_input(path, pixels=pixels, gsd=gsd) for path in paths]
+    if read_as.mosaic:
+        inputs = [open_mosaic(paths)]
+    else:
+        inputs = [open_input(path, pixels=read_as.pixels, gsd=read_as.gsd) for path in paths]
     for one in inputs:
         explain(gsd_words(one, spec.gsd), *one.notes)
+    kept = cache_of(settings)
     with at.connected() as client, bar() as progress:
+        if not shares_files(client):
+            inputs = [stored(one, DirectoryStore(settings.files_dir)) for one in inputs]
         return detect_to_files(
-            lambda one, raw: run(client, spec, one, raw, cache=cache_of(settings), progress=progress),
-            inputs,
-            labels,
-            out,
-            mask,
+            lambda one, raw: run(client, spec, one, raw, cache=kept, progress=progress), inputs, labels, out, mask
         )
 
 
