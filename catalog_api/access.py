@@ -1,19 +1,26 @@
 """The one way in which this service reads: everything it hands out has passed `sharing.policy.decide`."""
 
+import json
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import func, select
 from stac_fastapi.types.errors import NotFoundError
 
+from imagery.errors import Refused
 from sharing.policy import Action, Principal, Right, decide
+from stac import visible
 from stac.store import Collection, Item, Page, Query
 from tickets import store, wire
 from tickets.codes import Codes
 from tickets.states import State
 from tickets.tables import events
 from workers.home import Home
+from workers.taking import list_flights, report_of
+
+PAGE = 500
 
 
 class Reader:
@@ -80,6 +87,36 @@ class Reader:
             by_state = select(events.c.state, func.count()).group_by(events.c.state).order_by(events.c.state)
             found = {row[0]: row[1] for row in conn.execute(by_state)}
         return {"items": self._home.catalog.counts(), "events": found}
+
+    def views(self, lon: float, lat: float, limit: int) -> list[dict[str, Any]]:
+        """What shows a place, the newest first; JSON-ready. Looks at no more than `limit` items."""
+        place = {"type": "Point", "coordinates": [lon, lat]}
+        query, items = Query(visible.COLLECTIONS, intersects=place, limit=min(limit, PAGE)), list[Item]()
+        while len(items) < limit:
+            page = self._home.catalog.search(query)
+            items.extend(self._seen(page.items))
+            if page.next is None:
+                break
+            query = replace(query, token=page.next)
+        return [asdict(view) for view in visible.views(items[:limit], lon, lat, self._moments)]
+
+    def _moments(self, href: str) -> dict[str, Any] | None:
+        path = self._home.asset_path(href)
+        found: dict[str, Any] | None = json.loads(path.read_text("utf-8")) if path.is_file() else None
+        return found
+
+    def flights(self, limit: int) -> list[dict[str, Any]]:
+        """The newest flights."""
+        return list_flights(self._home, limit) if self._sees() else []
+
+    def flight(self, flight: str) -> dict[str, Any]:
+        """The report of a flight. Raises `NotFoundError`."""
+        if not self._sees():
+            raise NotFoundError(f"There is no flight {flight[:80]}.")
+        try:
+            return report_of(self._home, flight)
+        except Refused as refused:
+            raise NotFoundError(refused.message) from refused
 
     def _sees(self, item: Item | None = None) -> bool:
         return decide(self._principal, Action.SEARCH, item).allowed

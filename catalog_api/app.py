@@ -1,7 +1,9 @@
 """The web service: `uvicorn --factory catalog_api.app:create_app`, or `flyonce serve`."""
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,11 +14,16 @@ from starlette.staticfiles import StaticFiles
 from catalog_api import docs
 from catalog_api.errors import add_handlers
 from catalog_api.guard import Guard
-from catalog_api.routes import assets, events, health, jobs, stats
+from catalog_api.routes import assets, events, flights, health, jobs, stats, uploads, visible
 from catalog_api.stac_app import DESCRIPTION, TITLE, add_stac
+from catalog_api.uploading import Uploads
 from records.settings import Settings
 from tickets.codes import load_codes
 from workers.home import Home
+
+EXPIRE_SECONDS = 3600.0
+"""How often uploads that nobody goes on with are looked for."""
+log = logging.getLogger(__name__)
 
 CONSOLE = Path(__file__).parent / "console" / "static"
 
@@ -28,8 +35,12 @@ def create_app(settings: Settings | None = None, home: Home | None = None) -> Fa
     opened = home or Home.open(settings)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        expiring = asyncio.create_task(_expire(app.state.uploads))
         yield
+        expiring.cancel()
+        with suppress(asyncio.CancelledError):
+            await expiring
         if home is None:
             opened.close()
 
@@ -43,9 +54,10 @@ def create_app(settings: Settings | None = None, home: Home | None = None) -> Fa
         lifespan=lifespan,
     )
     app.state.home = opened
+    app.state.uploads = Uploads.of(opened)
     app.state.codes = load_codes(settings.codes)
     add_stac(app, version("flyonce"))
-    for routes in (health, assets, events, jobs, stats, docs):
+    for routes in (health, assets, events, flights, uploads, jobs, stats, visible, docs):
         app.include_router(routes.router)
     app.add_api_route("/", _to_console, include_in_schema=False)
     app.mount("/console", StaticFiles(directory=CONSOLE, html=True), name="console")
@@ -57,3 +69,12 @@ def create_app(settings: Settings | None = None, home: Home | None = None) -> Fa
 
 def _to_console() -> RedirectResponse:
     return RedirectResponse("/console/")
+
+
+async def _expire(uploads: Uploads) -> None:
+    while True:
+        try:
+            await asyncio.to_thread(uploads.expire)
+        except Exception:
+            log.exception("expired uploads could not be removed; tried again in an hour")
+        await asyncio.sleep(EXPIRE_SECONDS)

@@ -17,6 +17,10 @@ from stac.store import QueryError
 log = logging.getLogger(__name__)
 
 
+_KNOWN = frozenset(HTTPStatus)
+"""tus has a status of its own, 460."""
+
+
 class ProblemResponse(JSONResponse):
     media_type = "application/problem+json"
 
@@ -25,7 +29,7 @@ def problem(status: int, detail: str, *, code: str, headers: dict[str, str] | No
     """`code` is a stable word for programs, `detail` a sentence for people; `more` names the field at fault."""
     body = {
         "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
+        "title": HTTPStatus(status).phrase if status in _KNOWN else code,
         "status": status,
         "detail": detail,
         "code": code,
@@ -47,6 +51,22 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
+_REFUSED = {
+    "not-allowed": 403,
+    "not-in-store": 404,
+    "no-such-flight": 404,
+    "flight-of-another-department": 409,
+    "flight-differs": 409,
+    "flight-closed": 409,
+    "files-missing": 409,
+}
+
+
+def refused_status(reason: str) -> int:
+    """What HTTP says where something is refused for this reason."""
+    return _REFUSED.get(reason, 400)
+
+
 def _query_error(_: Request, error: Exception) -> Response:
     field = error.field if isinstance(error, QueryError) else ""
     return problem(400, f"{field}: {error}", code="InvalidQuery", field=field)
@@ -62,7 +82,7 @@ def _invalid(_: Request, error: Exception) -> Response:
 
 def _refused(_: Request, error: Exception) -> Response:
     code = error.reason if isinstance(error, Refused) else "refused"
-    return problem(404 if code == "not-in-store" else 400, str(error), code=code)
+    return problem(refused_status(code), str(error), code=code)
 
 
 def _http(_: Request, error: Exception) -> Response:

@@ -1,13 +1,16 @@
-"""Change between two dates without trained weights: registration, fitted light, and a robust distance of looks.
+"""Change between two dates: registration, fitted light, and two opinions of what no longer fits.
 
-The score is a change vector analysis: the distance between what the ground looks like after and what unchanged ground
-would, in robust sigmas, taken to the best match within one cell so that leftover misregistration does not count
-(RCVA: Thonfeld, Feilhauer, Braun, Menz, Int. J. Applied Earth Observation 50, 2016). Ground in shadow on one date only
-is told by its colour and by the small-scale contrast that shadow leaves in place, and is answered with its reason, not
-with a score. `detectors.pair` says how the two passes are called.
+The first opinion needs no weights. It is a change vector analysis: the distance between what the ground looks like
+after and what unchanged ground would, in robust sigmas, taken to the best match within one cell so that leftover
+misregistration does not count (RCVA: Thonfeld, Feilhauer, Braun, Menz, Int. J. Applied Earth Observation 50, 2016).
+The second is a small network of our own (`detectors.change_net`, docs/adr/0014), asked where the cells are of a size
+that it was shown. Ground in shadow on one date only is told by its colour and by the small-scale contrast that shadow
+leaves in place; it is answered with its reason, not with a score, unless the network is sure of what it sees there.
+`detectors.pair` says how the two passes are called.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -15,30 +18,32 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from detectors import checkpoint, shift
 from detectors.base import ModelSpec
+from detectors.change_net import KINDS, ChangeNet, fits
 from detectors.light import Line, Look, blurred, fit_lines, look, stays_green, tally, vegetation
 from detectors.pair import Compared, LightTally, PairModel, Pixels, Reason, ShiftField, ShiftVote
+from detectors.shift import fit_shift
 from imagery.registration import phase_shift, resample
 from imagery.tiles import Window
 
+__all__ = ["cell", "compare", "fit", "fit_shift", "kind_of", "observe_light", "observe_shift", "spec"]
+
 spec = ModelSpec(
     name="change",
-    version="1",
+    version="2",
     classes=("changed",),
     gsd=0.06,
-    core=512,
-    halo=64,
+    core=768,
+    halo=128,
     batch=1,
     thresholds=(128,),
     min_area=1.0,
     licence="Apache-2.0",
+    weights_sha256="34efe3d315cd300074eab8d6bed1d9bec96099c9f1c24fb10bce640a04de112a",
 )
 
-REACH = 40
-"""Cells to either side within which a shift is searched; the halo covers it and the widest filter."""
-_BLOCK, _MARGIN = 128, 32
-_TRUSTED = 0.35
-"""Confidence from which a vote counts; unrelated grounds stay below (tests/unit/imagery/test_registration.py)."""
+_BLOCK = shift.BLOCK
 _SIGMAS = 3.5
 """Distance that scores `thresholds[0]`."""
 _WORTH = (1.0, 1.0, 1.0, 0.35)
@@ -59,94 +64,110 @@ def cell(gsd_before: float, gsd_after: float) -> float:
 
 
 def observe_shift(window: Window, before: Pixels, after: Pixels) -> tuple[ShiftVote, ...]:
-    """Pass 1a: one vote per block of the window's core in which both dates show something."""
-    first, second = _grey(before), _grey(after)
-    valid = torch.from_numpy(np.asarray(before.valid & after.valid))
-    votes = []
-    for row in range(spec.halo, window.height - spec.halo, _BLOCK):
-        for col in range(spec.halo, window.width - spec.halo, _BLOCK):
-            part = (slice(row - _MARGIN, row + _BLOCK + _MARGIN), slice(col - _MARGIN, col + _BLOCK + _MARGIN))
-            found = phase_shift(first[part], second[part], valid[part], REACH)
-            if found is not None and found.confidence >= _TRUSTED:
-                x, y = window.col + col + _BLOCK / 2, window.row + row + _BLOCK / 2
-                votes.append(ShiftVote(x, y, found.dx, found.dy, found.confidence))
-    return tuple(votes)
+    """Pass 1a: votes of the window's core; see `detectors.shift`."""
+    return shift.observe_shift(window, spec.halo, before, after)
 
 
-def fit_shift(votes: Sequence[tuple[ShiftVote, ...]]) -> ShiftField:
-    """The field that most votes agree with. The order of `votes` does not matter."""
-    every = sorted(vote for some in votes for vote in some)
-    if not every:
-        return ShiftField()
-    x, y, dx, dy, trust = np.array([(v.x, v.y, v.dx, v.dy, v.confidence) for v in every]).T
-    x0, y0 = float(np.median(x)), float(np.median(y))
-    design = np.stack((np.ones_like(x), x - x0, y - y0), axis=1)
-    along_x, along_y = _densest(dx, dy)
-    distance = np.zeros_like(dx)
-    for limit in (6.0, 4.0, 2.5, 1.5, 1.0, 1.0):
-        distance = np.hypot(dx - design @ along_x, dy - design @ along_y)
-        near = distance <= limit
-        if near.sum() < 3:
-            return ShiftField()
-        along_x = _plane(design[near], dx[near], trust[near])
-        along_y = _plane(design[near], dy[near], trust[near])
-    return ShiftField(
-        x0, y0, _three(along_x), _three(along_y), residual=float(np.median(distance[near])), votes=int(near.sum())
-    )
-
-
-def observe_light(shift: ShiftField, window: Window, before: Pixels, after: Pixels) -> LightTally:
+def observe_light(field: ShiftField, window: Window, before: Pixels, after: Pixels) -> LightTally:
     """Pass 1b: joint histograms of the registered looks in the window's core."""
-    first, second = _looks(shift, window, before, after)
+    first, second, _ = _looks(field, window, before, after)
     where = torch.zeros_like(first.valid)
     core = slice(spec.halo, -spec.halo)
     where[core, core] = (first.valid & second.valid)[core, core]
     return LightTally(tally(first, second, where))
 
 
-def fit(shift: ShiftField, tallies: Sequence[LightTally], gsd_before: float, gsd_after: float) -> PairModel:
+def fit(field: ShiftField, tallies: Sequence[LightTally], gsd_before: float, gsd_after: float) -> PairModel:
     """The pair model. The order and grouping of `tallies` do not matter. No tally at all is refused."""
     if not tallies:
         raise ValueError("no window shows both dates: there is nothing to compare")
     joint = sum((t.joint for t in tallies[1:]), tallies[0].joint)
     ratio = max(gsd_before, gsd_after) / min(gsd_before, gsd_after)
-    return PairModel(shift, fit_lines(joint), ratio)
+    return PairModel(field, fit_lines(joint), ratio, cell(gsd_before, gsd_after))
 
 
 def compare(pair: PairModel, window: Window, before: Pixels, after: Pixels) -> Compared:
     """Pass 2: score and reason of every cell of `window`; those within the halo are only there for the others."""
-    first, second = _looks(pair.shift, window, before, after)
+    first, second, moved = _looks(pair.shift, window, before, after)
     seen = first.valid & second.valid
     expected, sigma = _expected(pair.lines, first, second, vegetation(first, second))
     distance = blurred(_distance(expected, sigma, second, stays_green(first, second))[None], seen, 1.0)[0]
     hidden = _shadow_on_one(second.features - expected, first, second)
     changed = distance >= _SIGMAS**2
     leaning = _misplaced(first, second, seen, changed & ~hidden)
+    chance = 1 - torch.exp2(-distance / _SIGMAS**2 * _HALF)
+    network = _network() if fits(pair.cell) else None
+    sure = torch.zeros_like(seen)
+    if network is not None:
+        likely = network.likely(_tensor(before.data), moved, seen, pair.cell).sum(0)
+        chance = _agreed(likely, distance)
+        sure = chance >= 0.5
     reason = torch.full(seen.shape, int(Reason.COMPARABLE), dtype=torch.uint8)
-    reason[hidden] = Reason.SHADOW
-    reason[leaning] = Reason.PARALLAX if pair.shift.votes else Reason.SHIFT
+    reason[hidden & ~sure] = Reason.SHADOW
+    reason[leaning & ~sure] = Reason.PARALLAX if pair.shift.votes else Reason.SHIFT
     reason[~seen] = Reason.NO_DATA
     if pair.gsd_ratio > _COARSEST:
         reason[seen] = Reason.GSD
-    score = 255 * (1 - torch.exp2(-distance / _SIGMAS**2 * _HALF))
-    score = score.round().clamp(0, 255).to(torch.uint8)
+    score = (255 * chance).round().clamp(0, 255).to(torch.uint8)
     score[reason != Reason.COMPARABLE] = 0
     return Compared(score.numpy(), reason.numpy())
 
 
+def kind_of(before: Pixels, after: Pixels, inside: NDArray[np.bool_], size: float) -> str:
+    """How what is `inside`, bool [H, W], of two registered crops changed: `appeared`, `disappeared` or `altered`.
+
+    `size`: metres per cell; the sides of the crops are multiples of 16. Without the network, by which of the dates
+    stands out from what lies around.
+    """
+    valid = torch.from_numpy(np.asarray(before.valid & after.valid))
+    where = torch.from_numpy(inside) & valid
+    network = _network() if fits(size) else None
+    if network is not None and bool(where.any()):
+        kinds = network.likely(_tensor(before.data), _tensor(after.data), valid, size)
+        return KINDS[int(kinds[:, where].sum(1).argmax())]
+    around = (F.max_pool2d(where.float()[None, None], 15, 1, 7)[0, 0] > 0) & ~where & valid
+    if not bool(where.any()) or not bool(around.any()):
+        return "altered"
+    apart = []
+    for date in (before, after):
+        features = look(_tensor(date.data), valid).features
+        apart.append(float((features[:, where].mean(1) - features[:, around].mean(1)).square().sum()))
+    then, now = apart
+    return "appeared" if now > 2 * then else "disappeared" if then > 2 * now else "altered"
+
+
+@lru_cache(maxsize=1)
+def _network() -> ChangeNet | None:
+    """The network with the shipped weights, once per process. Refused: see `checkpoint.read`."""
+    if not spec.weights_sha256:
+        return None
+    return ChangeNet.read(checkpoint.FOLDER / f"{spec.name}-{spec.version}.safetensors", spec.weights_sha256)
+
+
+def _agreed(likely: Tensor, distance: Tensor) -> Tensor:
+    """float32 [H, W], 0 to 1: both opinions in one chance that the ground changed, by a logistic regression that was
+    fitted on simulated blocks which neither had seen (`detectors.measure calibrate`); 0.5 is where F1 is best."""
+    likely = likely.clamp(1e-4, 1 - 1e-4)
+    far = (distance / _SIGMAS**2).clamp(0, _FARTHEST)
+    return torch.sigmoid(_BIAS + _NET * torch.logit(likely) + _RCVA * far)
+
+
+_BIAS, _NET, _RCVA = 0.0, 1.0, 0.0
+_FARTHEST = 4.0
+"""Squared distance, in those of `_SIGMAS`, beyond which more says no more."""
 _HALF = -float(np.log2(1 - 127.5 / 255))
 """Exponent that puts a distance of exactly `_SIGMAS` at a score of 127.5, which rounds up to the threshold."""
 
 
-def _looks(shift: ShiftField, window: Window, before: Pixels, after: Pixels) -> tuple[Look, Look]:
-    """Both dates on before's ground."""
+def _looks(field: ShiftField, window: Window, before: Pixels, after: Pixels) -> tuple[Look, Look, Tensor]:
+    """Both dates on before's ground, and the second one's pixels there, float32 [3, H, W]."""
     rows = window.row + np.arange(window.height, dtype=np.float64)[:, None] + 0.5
     cols = window.col + np.arange(window.width, dtype=np.float64)[None] + 0.5
-    dx, dy = shift.at(*np.broadcast_arrays(cols, rows))
+    dx, dy = field.at(*np.broadcast_arrays(cols, rows))
     moved, valid = resample(
         _tensor(after.data), torch.from_numpy(np.asarray(after.valid)), torch.from_numpy(dx), torch.from_numpy(dy)
     )
-    return look(_tensor(before.data), torch.from_numpy(np.asarray(before.valid))), look(moved, valid)
+    return look(_tensor(before.data), torch.from_numpy(np.asarray(before.valid))), look(moved, valid), moved
 
 
 def _expected(lines: tuple[tuple[Line, ...], ...], first: Look, second: Look, green: Tensor) -> tuple[Tensor, Tensor]:
@@ -213,7 +234,7 @@ def _misplaced(first: Look, second: Look, seen: Tensor, changed: Tensor) -> Tens
                 continue
             one, two = first.features[0][part], second.features[0][part]
             found = phase_shift(one, two, seen[part], _BLOCK // 4)
-            if found is None or found.confidence < _TRUSTED:
+            if found is None or found.confidence < shift.TRUSTED:
                 continue
             dx, dy = round(found.dx), round(found.dy)
             if max(abs(dx), abs(dy)) >= 2 and _alike(one, two, dx, dy) > max(0.7, _alike(one, two, 0, 0) + 0.2):
@@ -230,33 +251,5 @@ def _alike(one: Tensor, two: Tensor, dx: int, dy: int) -> float:
     return float((a * b).sum() / (a.square().sum() * b.square().sum()).sqrt().clamp_min(1e-6))
 
 
-def _densest(dx: NDArray[np.float64], dy: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Planes of the constant shift that has most votes within 1.5 cells a side."""
-    side = 2 * REACH + 1
-    count = np.zeros((side + 2, side + 2))
-    rows, cols = (np.clip(np.round(d).astype(int) + REACH, 0, side - 1) for d in (dy, dx))
-    for i in range(3):
-        for j in range(3):
-            np.add.at(count, (rows + i, cols + j), 1)
-    row, col = np.unravel_index(count.argmax(), count.shape)
-    return np.array([col - 1.0 - REACH, 0, 0]), np.array([row - 1.0 - REACH, 0, 0])
-
-
-def _plane(design: NDArray[np.float64], values: NDArray[np.float64], trust: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weighted least squares; a constant where the votes are too few or too close together for a slope."""
-    if len(values) < 12 or np.ptp(design[:, 1]) < 3 * _BLOCK or np.ptp(design[:, 2]) < 3 * _BLOCK:
-        return np.array([np.average(values, weights=trust), 0.0, 0.0])
-    root = np.sqrt(trust)
-    return np.asarray(np.linalg.lstsq(design * root[:, None], values * root, rcond=None)[0], dtype=np.float64)
-
-
-def _three(values: NDArray[np.float64]) -> tuple[float, float, float]:
-    return float(values[0]), float(values[1]), float(values[2])
-
-
 def _tensor(data: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(np.asarray(data)).float()
-
-
-def _grey(pixels: Pixels) -> Tensor:
-    return torch.log(_tensor(pixels.data).sum(0) + 24)

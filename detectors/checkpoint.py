@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save_file
 from torch import Tensor
 
@@ -36,12 +36,32 @@ def read(path: Path, sha256: str) -> dict[str, Tensor]:
     try:
         tensors = load(data)
     except SafetensorError as error:
-        raise Refused(
-            "not-safetensors",
-            f"{path} is no safetensors file: {error}.",
-            "Convert pickled weights where you trust them.",
-        ) from error
+        raise not_safetensors(path, error) from error
     return {name: tensor.float() for name, tensor in tensors.items()}
+
+
+def about(path: Path) -> dict[str, str]:
+    """What the header of a safetensors file says of its weights; empty where it says nothing.
+
+    Refused: `no-weights`, `not-safetensors`.
+    """
+    if not path.is_file():
+        raise Refused("no-weights", f"There are no weights at {path}.", "Name another file.")
+    try:
+        with safe_open(path, "pt") as opened:
+            kept = (opened.metadata() or {}).get("about", "{}")
+    except SafetensorError as error:
+        raise not_safetensors(path, error) from error
+    return {str(key): str(value) for key, value in json.loads(kept).items()}
+
+
+def not_safetensors(path: Path, error: object) -> Refused:
+    """Weights in another format are never read, since pickled ones can run code."""
+    return Refused(
+        "not-safetensors",
+        f"{path} is no safetensors file: {error}.",
+        "Convert pickled weights where you trust them.",
+    )
 
 
 def write(path: Path, tensors: dict[str, Tensor], about: dict[str, str]) -> str:

@@ -1,8 +1,10 @@
 """Spoil heaps, construction material and debris seen from above: a small U-Net of our own, one file.
 
 Fully convolutional, no operation over the whole picture, batch normalisation folded into the convolutions when loaded:
-a pixel's score depends on the ground within `spec.halo` cells of it and on nothing else. The encoder halves the
-resolution four times (Ronneberger, Fischer, Brox, "U-Net", MICCAI 2015), the decoder comes back to half of it.
+a pixel's score depends on the ground within `spec.halo` cells of it and on nothing else. The encoder is the first five
+stages of EfficientNet-Lite0 (Tan and Le, ICML 2019; without squeeze-and-excitation, so that nothing looks at the whole
+picture), which training starts from weights learned on ImageNet; the decoder comes back from a sixteenth to half of
+the resolution (Ronneberger, Fischer, Brox, "U-Net", MICCAI 2015).
 """
 
 from pathlib import Path
@@ -26,29 +28,33 @@ STRIDE = 16
 
 spec = ModelSpec(
     name="debris",
-    version="1",
+    version="2",
     classes=CLASSES,
     gsd=GSD,
     core=1024,
     halo=128,
     batch=1,
-    thresholds=(154, 154, 154),
+    thresholds=(215, 215, 215),
     min_area=1.0,
     licence="Apache-2.0",
-    weights_sha256="c8c50ae048cc26071afbdaf66d505f9b0ed4a17943cfa8db117c31b0bbc50302",
+    weights_sha256="756206773a5e6ed2eecfabc8e11875d58d903e5510d6f6e9a55527d9550cb794",
 )
 
 
 class Step(nn.Module):
-    """3 x 3 convolution, normalisation, ReLU."""
+    """Convolution, normalisation, and ReLU6 unless `linear`."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int = 1, side: int = 3) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, side: int = 3, stride: int = 1, *, groups: int = 1, linear: bool = False
+    ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, side, stride, side // 2, bias=False)
-        self.norm: nn.Module = nn.BatchNorm2d(outputs)
+        self.conv = nn.Conv2d(inputs, outputs, side, stride, side // 2, groups=groups, bias=False)
+        self.norm: nn.Module = nn.BatchNorm2d(outputs, eps=1e-3)
+        self._linear = linear
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.norm(self.conv(x)), inplace=True)
+        x = self.norm(self.conv(x))
+        return x if self._linear else F.relu6(x, inplace=True)
 
     def fold(self) -> None:
         """Take the normalisation's trained statistics into the convolution."""
@@ -56,28 +62,52 @@ class Step(nn.Module):
             self.conv, self.norm = fuse_conv_bn_eval(self.conv, self.norm), nn.Identity()
 
 
-class Net(nn.Module):
-    """uint8-scaled RGB and validity in, logits of background, the classes and vehicles out."""
+class Inverted(nn.Module):
+    """Inverted residual: widen, look around in every channel by itself, narrow (Sandler et al., "MobileNetV2")."""
 
-    def __init__(self, widths: tuple[int, int, int, int] = (16, 32, 64, 96)) -> None:
+    def __init__(self, inputs: int, outputs: int, side: int, stride: int, widen: int) -> None:
         super().__init__()
-        a, b, c, d = widths
-        self.at_half = nn.Sequential(Step(4, a, 2, 5), Step(a, a))
-        self.at_quarter = nn.Sequential(Step(a, b, 2), Step(b, b), Step(b, b))
-        self.at_eighth = nn.Sequential(Step(b, c, 2), Step(c, c), Step(c, c))
-        self.at_sixteenth = nn.Sequential(Step(c, d, 2), Step(d, d), Step(d, d))
-        self.to_eighth = Step(d + c, c)
-        self.to_quarter = Step(c + b, b)
-        self.to_half = Step(b + a, a)
-        self.head = nn.Conv2d(a, VEHICLE + 1, 1)
+        wide = inputs * widen
+        self.expand = Step(inputs, wide, 1) if widen > 1 else nn.Identity()
+        self.depthwise = Step(wide, wide, side, stride, groups=wide)
+        self.project = Step(wide, outputs, 1, linear=True)
+        self._adds = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.project(self.depthwise(self.expand(x)))
+        return x + found if self._adds else found
+
+
+STAGES = (
+    ((32, 16, 3, 1, 1),),
+    ((16, 24, 3, 2, 6), (24, 24, 3, 1, 6)),
+    ((24, 40, 5, 2, 6), (40, 40, 5, 1, 6)),
+    ((40, 80, 3, 2, 6), (80, 80, 3, 1, 6), (80, 80, 3, 1, 6)),
+)
+"""Of EfficientNet-Lite0: inputs, outputs, side of the kernel, stride, widening of every block; a stage ends at a half,
+a quarter, an eighth and a sixteenth of the resolution."""
+
+
+class Net(nn.Module):
+    """RGB and validity of `prepared` in, logits of background, the classes and vehicles out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = Step(4, 32, 3, 2)
+        self.stages = nn.ModuleList(nn.Sequential(*(Inverted(*block) for block in stage)) for stage in STAGES)
+        self.context = Step(80, 96)
+        self.to_eighth = Step(96 + 40, 64)
+        self.to_quarter = Step(64 + 24, 40)
+        self.to_half = Step(40 + 16, 24)
+        self.head = nn.Conv2d(24, VEHICLE + 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """`x`: float [N, 4, H, W] of `prepared`, H and W multiples of 16. Returns logits [N, 2 + C, H, W]."""
-        half = self.at_half(x)
-        quarter = self.at_quarter(half)
-        eighth = self.at_eighth(quarter)
-        sixteenth = self.at_sixteenth(eighth)
-        up = self.to_eighth(torch.cat((_twice(sixteenth), eighth), 1))
+        half = self.stages[0](self.stem(x))
+        quarter = self.stages[1](half)
+        eighth = self.stages[2](quarter)
+        up = self.context(self.stages[3](eighth))
+        up = self.to_eighth(torch.cat((_twice(up), eighth), 1))
         up = self.to_quarter(torch.cat((_twice(up), quarter), 1))
         up = self.to_half(torch.cat((_twice(up), half), 1))
         return _twice(self.head(up))
@@ -86,7 +116,7 @@ class Net(nn.Module):
 def prepared(pixels: Tensor, valid: Tensor) -> Tensor:
     """float32 [N, 4, H, W] from uint8 [N, 3, H, W] and bool [N, H, W]: what is not valid is mid grey and marked."""
     seen = valid[:, None].float()
-    return torch.cat(((pixels.float() / 64 - 1.75) * seen, seen), 1)
+    return torch.cat(((pixels.float() / 128 - 1) * seen, seen), 1)
 
 
 def planes(logits: Tensor) -> Tensor:

@@ -79,13 +79,13 @@ def score(detector: Detector, image: Sheet) -> NDArray[np.uint8]:
     return out
 
 
-def compared(before: Sheet, after: Sheet) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Score and reason, uint8 [H, W], of two dates on one grid: both passes over every window."""
+def compared(before: Sheet, after: Sheet, cell: float = change.spec.gsd) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Score and reason, uint8 [H, W], of two dates on one grid of `cell` metres: both passes over every window."""
     tiles = list(change.spec.plan.tiles(before.extent))
     pairs = [(tile.full, before.window(tile.full), after.window(tile.full)) for tile in tiles]
     field = field_of(before, after)
     tallies = [change.observe_light(field, *each) for each in pairs]
-    model = change.fit(field, tallies, 1.0, 1.0)  # both dates were brought to one cell
+    model = change.fit(field, tallies, cell, cell)  # both dates were brought to it
     scores, reasons = np.zeros((2, *before.valid.shape), dtype=np.uint8)
     for tile, each in zip(tiles, pairs, strict=True):
         answer = change.compare(model, *each)
@@ -132,7 +132,8 @@ def loop_on(drawn: Drawn, detector: Detector) -> dict[str, float]:
     """What the demo would count: heaps of 4 m² or more that appeared and were found, and findings on nothing."""
     _, found = debris_on(drawn, detector, after=True)
     cell = change.cell(drawn.gsd, drawn.gsd)
-    scores, reasons = compared(*(sheet(image, drawn.gsd, cell) for image in (drawn.before, drawn.after)))
+    before, after = (sheet(image, drawn.gsd, cell) for image in (drawn.before, drawn.after))
+    scores, reasons = compared(before, after, cell)
     mask = (scores >= change.spec.thresholds[0]) & (reasons == Reason.COMPARABLE)
     truth = [one for one in drawn.changes if one.change == "appeared" and one.kind in debris.CLASSES]
     events = [one.polygon for some in found for one in some if _share_marked(one.polygon, mask, cell) >= CHANGED]
@@ -157,7 +158,7 @@ def change_on(drawn: Drawn) -> dict[str, float]:
     """
     cell = change.cell(drawn.gsd, drawn.gsd)
     before, after = (sheet(image, drawn.gsd, cell) for image in (drawn.before, drawn.after))
-    scores, reasons = compared(before, after)
+    scores, reasons = compared(before, after, cell)
     looked = reasons == Reason.COMPARABLE
     mask = (scores >= change.spec.thresholds[0]) & looked
     real = rasterise_changes(drawn, mask, cell)
@@ -279,7 +280,7 @@ def _pairs() -> None:
                 dates.append(sheet(np.asarray(picture.convert("RGB")).transpose(2, 0, 1), LEVIR_GSD, LEVIR_GSD))
         with Image.open(folder / "label" / path.name) as picture:
             truth = np.asarray(picture.convert("L")) > 127
-        scores, reasons = compared(*dates)
+        scores, reasons = compared(dates[0], dates[1], LEVIR_GSD)
         found = (scores >= change.spec.thresholds[0]) & (reasons == Reason.COMPARABLE)
         counts = np.array(
             [(found & truth).sum(), (found & ~truth).sum(), (~found & truth).sum(), (~found & ~truth).sum()]

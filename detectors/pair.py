@@ -69,9 +69,36 @@ class ShiftVote:
 
 
 @dataclass(frozen=True, slots=True)
+class Bend:
+    """What a plane leaves over of a shift field: values on square nodes, bilinear between them, kept beyond them."""
+
+    x: float
+    """Grid column of the first node."""
+    y: float
+    """Grid row of the first node."""
+    step: float
+    """Cells between nodes."""
+    nodes: tuple[tuple[tuple[float, float], ...], ...]
+    """[rows][cols] of (dx, dy) in cells."""
+
+    def at(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """dx and dy in cells at grid columns `x` and rows `y` (arrays of one shape)."""
+        values = np.array(self.nodes)
+        rows, cols = values.shape[:2]
+        r = np.clip((y - self.y) / self.step, 0, rows - 1 - 1e-9)
+        c = np.clip((x - self.x) / self.step, 0, cols - 1 - 1e-9)
+        i, j = r.astype(int), c.astype(int)
+        fr, fc = (r - i)[..., None], (c - j)[..., None]
+        top = values[i, j] * (1 - fc) + values[i, j + 1] * fc
+        bottom = values[i + 1, j] * (1 - fc) + values[i + 1, j + 1] * fc
+        both = top * (1 - fr) + bottom * fr
+        return both[..., 0], both[..., 1]
+
+
+@dataclass(frozen=True, slots=True)
 class ShiftField:
     """Where the ground of before lies in after, in cells: dx = ax + bx * x + cx * y, dy likewise, with x and y
-    measured from (`x0`, `y0`)."""
+    measured from (`x0`, `y0`), plus the bend."""
 
     x0: float = 0.0
     y0: float = 0.0
@@ -79,16 +106,22 @@ class ShiftField:
     """ax, bx, cx."""
     along_y: tuple[float, float, float] = (0.0, 0.0, 0.0)
     residual: float = 0.0
-    """Median distance in cells between the votes and the field; how well the dates lie on each other."""
+    """Median distance in cells between votes and a field that they had no say in; how well the dates lie on each
+    other."""
     votes: int = 0
     """Blocks that agreed with the field; 0: nothing could be measured and the georeference is taken as it is."""
+    bend: Bend | None = None
 
     def at(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """dx and dy in cells at grid columns `x` and rows `y` (arrays of one shape)."""
         ax, bx, cx = self.along_x
         ay, by, cy = self.along_y
         u, v = x - self.x0, y - self.y0
-        return ax + bx * u + cx * v, ay + by * u + cy * v
+        dx, dy = ax + bx * u + cx * v, ay + by * u + cy * v
+        if self.bend is None:
+            return dx, dy
+        more_x, more_y = self.bend.at(x, y)
+        return dx + more_x, dy + more_y
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +145,8 @@ class PairModel:
     """[P][F]: how the look of unchanged ground after follows from its look before."""
     gsd_ratio: float = 1.0
     """Coarser over finer source."""
+    cell: float = 0.06
+    """Metres on the ground per cell of the grid."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, for the run's record."""
@@ -121,8 +156,11 @@ class PairModel:
     def from_dict(cls, kept: dict[str, Any]) -> Self:
         shift: dict[str, Any] = dict(kept["shift"])
         shift |= {key: tuple(shift[key]) for key in ("along_x", "along_y")}
+        if bend := shift.get("bend"):
+            nodes = tuple(tuple((float(dx), float(dy)) for dx, dy in row) for row in bend["nodes"])
+            shift["bend"] = Bend(**{**bend, "nodes": nodes})
         lines = tuple(tuple(Line(**line) for line in features) for features in kept["lines"])
-        return cls(ShiftField(**shift), lines, float(kept["gsd_ratio"]))
+        return cls(ShiftField(**shift), lines, float(kept["gsd_ratio"]), float(kept["cell"]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,17 @@ def labelled_frames(folder: Path, gsd: float) -> list[Sample]:
     return samples
 
 
+def backgrounds(folder: Path) -> list[Sample]:
+    """Pictures named NAME@GSD.EXT (metres per pixel) that hold nothing of the classes, at the model's GSD."""
+    samples = []
+    for path in sorted(folder.iterdir()):
+        with Image.open(path) as picture:
+            image = np.asarray(picture.convert("RGB")).transpose(2, 0, 1)
+        small = rescaled(image, float(path.stem.rpartition("@")[2]))
+        samples.append(Sample(path.name, small, np.zeros(small.shape[1:], dtype=np.uint8)))
+    return samples
+
+
 def rescaled(image: NDArray[np.uint8], gsd: float, cell: float = GSD) -> NDArray[np.uint8]:
     """uint8 [3, H, W] at `gsd`, area-averaged to `cell` metres a pixel (bilinear where that is finer)."""
     height, width = (max(1, round(side * gsd / cell)) for side in image.shape[1:])

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx
 
+from flyonce.server import AskedWrongError, Server
+
+__all__ = ["AskedWrongError", "Client", "LocalClient", "RemoteClient", "connect", "open_home"]
+
 if TYPE_CHECKING:
+    from catalog_api.access import Reader
     from workers.home import Home
 
 Item = dict[str, Any]
 
 PAGE = 500
 _TOLD = ("id", "kind", "progress", "pace", "result", "error", "attempts")
-
-
-class AskedWrongError(ValueError):
-    """A question that the catalogue or the server could not take; the message says which part and why."""
 
 
 class Client(Protocol):
@@ -40,6 +41,10 @@ class Client(Protocol):
         `bbox`: west, south, east, north in degrees (west > east crosses the antimeridian). `datetime`: an instant or
         `A/B`, `..` for an open end. `filter`: CQL2 text. Raises `AskedWrongError`.
         """
+        ...
+
+    def visible(self, lon: float, lat: float) -> list[dict[str, Any]]:
+        """Captures that show a place, the newest first, with the seconds of videos and the side it is seen from."""
         ...
 
     def events(self, *states: str) -> list[dict[str, Any]]:
@@ -118,14 +123,20 @@ class LocalClient:
             raise AskedWrongError(f"{error.field}: {error.message}") from error
         return [self._openable(item) for item in items[:limit]]
 
+    def visible(self, lon: float, lat: float) -> list[dict[str, Any]]:
+        return self._reader().views(lon, lat, limit=10_000)
+
     def events(self, *states: str) -> list[dict[str, Any]]:
+        from tickets.states import State
+
+        return self._reader().events([State(state) for state in states], limit=1_000_000)
+
+    def _reader(self) -> "Reader":
         from catalog_api.access import Reader
         from sharing.policy import LOCAL_OPERATOR
         from tickets.codes import load_codes
-        from tickets.states import State
 
-        reader = Reader(self.home, load_codes(self.home.settings.codes), LOCAL_OPERATOR)
-        return reader.events([State(state) for state in states], limit=1_000_000)
+        return Reader(self.home, load_codes(self.home.settings.codes), LOCAL_OPERATOR)
 
     def follow(self, job: str) -> Iterator[dict[str, Any]]:
         from records import jobs
@@ -190,6 +201,10 @@ class RemoteClient:
             asked = next((link["body"] for link in page["links"] if link["rel"] == "next"), None)
         return items[:limit]
 
+    def visible(self, lon: float, lat: float) -> list[dict[str, Any]]:
+        views: list[dict[str, Any]] = self._ask("GET", "/api/visible", params={"lon": lon, "lat": lat})["views"]
+        return views
+
     def events(self, *states: str) -> list[dict[str, Any]]:
         events: list[dict[str, Any]] = self._ask("GET", "/api/events", params={"state": states})["events"]
         return events
@@ -207,17 +222,5 @@ class RemoteClient:
             raise AskedWrongError(f"{address} broke off: {error}. The job goes on; follow it again.") from error
 
     def _ask(self, method: str, path: str, **what: Any) -> dict[str, Any]:
-        headers = {"authorization": f"Bearer {self.token}"} if self.token else {}
-        try:
-            answer = httpx.request(method, self.url + path, headers=headers, timeout=60, **what)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise AskedWrongError(
-                f"{self.url} does not answer: {error}. Is `flyonce serve` running there, and the address right?"
-            ) from error
-        if answer.is_error:
-            told = answer.json() if "json" in answer.headers.get("content-type", "") else {}
-            detail = str(told.get("detail", "nothing that explains it")).rstrip(".")
-            remedy = " Give its key (--token-file)." if answer.status_code == httpx.codes.UNAUTHORIZED else ""
-            raise AskedWrongError(f"{self.url} answered {answer.status_code}: {detail}.{remedy}")
-        page: dict[str, Any] = answer.json()
-        return page
+        with Server(self.url, self.token) as server:
+            return server.ask(method, path, **what)

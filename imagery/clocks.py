@@ -11,6 +11,8 @@ Zone = Literal["offset", "gps", "solar", "tag", "none"]
 
 DATE_TIME = re.compile(r"(\d{4})[:-](\d\d)[:-](\d\d)[T ](\d\d):(\d\d):(\d\d)(\.\d+)?\s*(Z|[+-]\d\d:?\d\d)?")
 OFFSET = re.compile(r"\s*([+-])(\d\d):?(\d\d)\s*")
+FIRST_YEAR = 1990
+"""A clock that shows 1970 or 1980 was never set: no drone had flown a camera then."""
 FURTHEST_ZONE = timedelta(hours=14)
 """UTC+14 is Kiribati's; a camera further off its GPS clock shows a wrong date, not a zone."""
 
@@ -22,8 +24,8 @@ def taken(metadata: Metadata, lon: float) -> tuple[datetime | None, Zone]:
     that XMP gives for the same instant; with the difference to the GPS clock (always UTC) rounded to quarter hours, as
     all zones are; with the sun's time at `lon` rounded to hours.
     """
-    absolute = parse_clock(metadata.xmp.get("UTCAtExposure"))
-    if absolute is not None:
+    absolute = parse_clock(metadata.xmp.get("drone-dji:UTCAtExposure"))
+    if absolute is not None and absolute.year >= FIRST_YEAR:
         return absolute.replace(tzinfo=UTC), "tag"
     local = _local(metadata)
     gps = _gps_clock(metadata)
@@ -67,7 +69,7 @@ def _local(metadata: Metadata) -> datetime | None:
         ("DateTime", "SubsecTime"),
     ):
         clock = parse_clock(metadata.text(tag))
-        if clock is not None:
+        if clock is not None and clock.year >= FIRST_YEAR:
             digits = metadata.text(fraction) or ""
             micro = int(digits.ljust(6, "0")[:6]) if digits.isdecimal() else 0
             return clock.replace(tzinfo=None, microsecond=micro)
@@ -86,7 +88,7 @@ def _offset(text: str | None) -> timezone | None:
 
 def _xmp_offset(metadata: Metadata, local: datetime) -> timezone | None:
     """The zone of xmp:CreateDate, where it shows the same clock to the second."""
-    created = metadata.xmp.get("CreateDate", "")
+    created = metadata.xmp.get("xmp:CreateDate", "")
     found, clock = DATE_TIME.match(created), parse_clock(created)
     if found is None or clock is None or clock.replace(tzinfo=None, microsecond=0) != local.replace(microsecond=0):
         return None
@@ -102,5 +104,7 @@ def _gps_clock(metadata: Metadata) -> datetime | None:
     if day is None or hours is None or minutes is None or seconds is None:
         return None
     if not (0 <= hours < 24 and 0 <= minutes < 60 and 0 <= seconds < 61):
+        return None
+    if day.year < FIRST_YEAR:
         return None
     return day.replace(tzinfo=UTC) + timedelta(hours=hours, minutes=minutes, seconds=seconds)

@@ -3,13 +3,16 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import rasterio
 from PIL import Image, ImageOps
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
+from rasterio.vrt import WarpedVRT
 from rio_cogeo.cogeo import cog_translate, cog_validate
 
 from imagery.photos import picture
@@ -17,6 +20,7 @@ from imagery.rasters import coarse_valid
 from imagery.reader import stretched
 from imagery.sniff import media_type
 from imagery.sources import dataset, open_source, unreadable
+from imagery.values import Georeference
 
 PROFILE = {
     "driver": "GTiff",
@@ -32,22 +36,26 @@ QUALITY = 85
 BLANK = 255
 
 
-def write_cog(src: str | Path, dst: str | Path) -> None:
+def write_cog(src: str | Path, dst: str | Path, place: Georeference | None = None) -> None:
     """Write `src` as a COG: lossless (deflate), blocks of 512, averaged overviews, voids kept as nodata or as a mask.
 
-    A file that is one already is copied byte for byte. `dst` appears whole or not at all. Raises `Refused`: unreadable.
+    `place`: where it lies, for a file that does not say so itself. A file that is one already is copied byte for byte.
+    `dst` appears whole or not at all. Raises `Refused`: unreadable.
     """
-    with _whole(dst) as unfinished:
+    with _whole(dst) as unfinished, ExitStack() as files:
         # Opened first, so that what is no raster is refused in our words, and no format reaches past the file.
         with dataset(src) as ds:
             transparent = ds.mask_flag_enums[0] and ds.colorinterp[-1].name == "alpha"
-            driver = ds.driver
+            driver, placed = ds.driver, ds.crs is not None
+            if driver == "JP2OpenJPEG" and placed:
+                # Its own georeference is one that GDAL's warper does not take up.
+                placed, place = False, Georeference(ds.crs.to_string(), tuple(ds.transform)[:6])
         try:
-            if driver == "GTiff" and cog_validate(str(src), strict=True, quiet=True)[0]:
+            if placed and driver == "GTiff" and cog_validate(str(src), strict=True, quiet=True)[0]:
                 shutil.copyfile(src, unfinished)
                 return
             cog_translate(
-                str(src),
+                str(src) if placed or place is None else files.enter_context(_laid(src, place)),
                 str(unfinished),
                 PROFILE,
                 indexes=list(range(1, ds.count)) if transparent else None,
@@ -61,13 +69,24 @@ def write_cog(src: str | Path, dst: str | Path) -> None:
             raise unreadable(src, error) from error
 
 
+@contextmanager
+def _laid(src: str | Path, place: Georeference) -> Iterator[Any]:
+    """The raster with a georeference, its pixels as they are."""
+    with dataset(src) as ds:
+        options = {"crs": place.crs, "transform": rasterio.Affine(*place.transform)}
+        with WarpedVRT(
+            ds, src_crs=place.crs, src_transform=options["transform"], width=ds.width, height=ds.height, **options
+        ) as laid:
+            yield laid
+
+
 def write_thumbnail(src: str | Path, dst: str | Path, side: int = 512) -> tuple[int, int]:
     """Write a JPEG of at most `side` pixels a side; returns its width and height.
 
     Photos are turned as their EXIF orientation says; voids of a raster are white. No metadata goes with it. Raises
     `Refused` as the readers do.
     """
-    small = _small_raster(src, side) if media_type(src) == "image/tiff" else _small_photo(src, side)
+    small = _small_raster(src, side) if media_type(src) in ("image/tiff", "image/jp2") else _small_photo(src, side)
     with _whole(dst) as unfinished:
         small.save(unfinished, "JPEG", quality=QUALITY, optimize=True)
     return small.size

@@ -1,90 +1,115 @@
-"""The ground that a photo shows, over flat ground at the height of take-off, and how far its outline may be off."""
+"""The ground that a photo shows, over flat ground or a given terrain, and how far its outline may be off."""
 
 import math
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import shapely
 from shapely.geometry import Point, Polygon, box
 from shapely.geometry.polygon import orient
 
-from imagery.camera import Camera, Points
+from imagery.camera import FURTHEST, Camera, Points, Relief
 from imagery.ground import WGS84, as_geojson
-from imagery.values import Attitude, Footprint, Lens, Position
-
-# One sigma each, and independent. Assumed, not measured; to be replaced where a file tells its own.
-YAW_SIGMA = 3.0
-"""Degrees. A compass among motors; 3 degrees is also what Pix4D's documentation calls an accurate IMU."""
-TILT_SIGMA = 1.0
-"""Degrees, pitch and roll each: a levelled gimbal, whose tags say 0.1."""
-HEIGHT_SIGMA = 2.0
-"""Metres: drift of the barometer in a flight of half an hour, over take-off height."""
-TERRAIN_SIGMA = 0.05
-"""Of the height: the ground under the picture is not at the height of take-off."""
-FOCAL_SIGMA = {"calibrated": 0.005, "35mm-equivalent": 0.03}
-"""Of the focal length: factory calibration at another temperature and focus; rounding of the equivalent to whole
-millimetres and the doubt which sensor it is told of."""
+from imagery.uncertainty import assumed_sigma, covariance, ellipse
+from imagery.values import Attitude, Footprint, Lens, PoseSigma, Position
 
 TRUSTED = 0.5
 """An outline that is off by more than this part of the footprint's own size is no footprint."""
 DIGITS = 8
 """Of degrees: 1 mm."""
+DATUM_DOUBT = 30.0
+"""Metres between the height above take-off and the height above a model: more, and the file's absolute height is over
+another zero than the model's, or is not to be believed."""
 
 
-def pose_footprint(position: Position, attitude: Attitude, lens: Lens) -> tuple[Footprint | None, str | None]:
+class Terrain(Protocol):
+    """Heights of the ground, as `imagery.terrain.Elevation` reads them from a raster."""
+
+    def below(self, position: Position, reach: float) -> tuple[Relief, float]:
+        """The relief within `reach` metres of the ground straight below, and that ground's own height."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Posed:
+    """A trusted footprint, with the camera and the errors that it was made from."""
+
+    footprint: Footprint
+    camera: Camera
+    sigma: PoseSigma
+
+
+def pose_footprint(
+    position: Position, attitude: Attitude, lens: Lens, *, tracked: bool = False, terrain: Terrain | None = None
+) -> tuple[Posed | None, str | None]:
     """The footprint of a posed photo, or None and a note that says why none could be trusted.
 
-    Corners are the camera's rays cut with flat ground `above_ground` below it, and laid on the ellipsoid by geodesics
-    from the position. What lies near or above the horizon is left out (`imagery.camera.FURTHEST`), and noted.
+    Corners are the camera's rays cut with the ground, and laid on the ellipsoid by geodesics from the position. The
+    ground is flat, `above_ground` below the position, or `terrain` where it is given. What lies near or above the
+    horizon is left out (`imagery.camera.FURTHEST`), and noted. `tracked`: the attitude was read off the track.
     """
-    height = position.above_ground
+    height, relief, notes = _ground(position, terrain)
     if height is None:
         return None, "the file does not say how high above the ground it was taken"
     if height <= 0:
-        return None, f"taken {height:g} m above take-off: not from above the ground"
+        return None, f"taken {height:g} m above the ground: not from above it"
     camera = Camera(lens, attitude, height)
-    corners = camera.footprint()
-    if not len(corners):
+    outline = camera.outline()
+    corners = camera.footprint(relief=relief)
+    if not len(outline):
         return None, "the camera looked over the horizon"
+    if relief is not None and not np.isfinite(corners).all():
+        relief, corners = None, camera.footprint()
+        notes.append("the elevation model does not reach as far as the picture: taken for flat")
+    sigma = assumed_sigma(position, lens.source, height, tracked=tracked, dem=relief is not None)
     shape = Polygon(corners)
-    error = math.hypot(position.error_m, outline_error(camera))
+    spread = covariance(camera, sigma, outline, relief)
+    variance = np.trace(spread, axis1=-2, axis2=-1)
+    worst = int(np.argmax(np.nan_to_num(variance, nan=np.inf)))
+    # One sigma of the position counts once, as the receivers' makers give it; the rest in both directions.
+    error = math.sqrt(float(np.nan_to_num(variance[worst], nan=np.inf)) - sigma.position**2)
     if error > TRUSTED * math.sqrt(shape.area):
+        told = f"{error:.0f} m" if math.isfinite(error) else "more than can be told"
         return None, (
-            f"its outline would be off by about {error:.0f} m, too much for {math.sqrt(shape.area):.0f} m of ground: "
-            f"taken {height:g} m above take-off, looking {-attitude.pitch:g} degrees under the horizon"
+            f"its outline would be off by about {told}, too much for {math.sqrt(shape.area):.0f} m of ground: "
+            f"taken {height:g} m above it, looking {-attitude.pitch:g} degrees under the horizon"
         )
-    lonlat = from_position(position, corners)
-    note = "the part at and above the horizon is left out of the footprint" if camera.cut else None
-    return Footprint(geojson_area(lonlat), "pose", round(error, 2)), note
+    lonlat = from_position(position, np.asarray(shapely.get_coordinates(_plain(shape))[:-1]))
+    if camera.cut:
+        notes.append("the part at and above the horizon is left out of the footprint")
+    footprint = Footprint(geojson_area(lonlat), "pose", round(error, 2), ellipse(spread[worst]))
+    return Posed(footprint, camera, sigma), "; ".join(notes) or None
+
+
+def _ground(position: Position, terrain: Terrain | None) -> tuple[float | None, Relief | None, list[str]]:
+    """How high the camera was above the ground below it, the relief of that ground, and what should be said of it."""
+    above = position.above_ground
+    if terrain is None or (above is None and position.height is None):
+        return above, None, []
+    reach = (above if above is not None and above > 0 else 120.0) * (FURTHEST + 1) * math.sqrt(2)
+    relief, ground = terrain.below(position, reach)
+    if position.height is None:
+        return above, relief, ["its height is the one above take-off, over an elevation model"]
+    over = position.height - ground
+    if above is not None and abs(over - above) > DATUM_DOUBT:
+        return above, relief, [f"its absolute height is {over:.0f} m above the elevation model: not believed"]
+    return over, relief, []
+
+
+def _plain(shape: Polygon) -> Polygon:
+    """The outline without points on straight sides, and valid where a relief folds it over itself."""
+    if len(shape.exterior.coords) <= 9 and shape.is_valid:
+        return shape
+    parts = shapely.get_parts(shapely.make_valid(shape))
+    largest = max((part for part in parts if isinstance(part, Polygon)), key=lambda part: part.area)
+    return Polygon(shapely.simplify(largest, 0.005).exterior)
 
 
 def position_footprint(position: Position) -> Footprint:
     """The point that a photo was taken from, which is all that is known of what it shows."""
     point = Point(round(position.lon, DIGITS), round(position.lat, DIGITS))
     return Footprint(as_geojson(point), "position", position.error_m)
-
-
-def outline_error(camera: Camera) -> float:
-    """Metres, one sigma: how far the outline's worst corner moves with the pose, the position aside.
-
-    First-order propagation: each parameter is moved by its sigma and the corners' shifts are added in squares.
-    """
-    outline = camera.outline()
-    corners = camera.to_ground(outline)
-    attitude, lens = camera.attitude, camera.lens
-    height_sigma = math.hypot(HEIGHT_SIGMA, TERRAIN_SIGMA * camera.height)
-    moved = [
-        replace(camera, attitude=replace(attitude, yaw=attitude.yaw + YAW_SIGMA)),
-        replace(camera, attitude=replace(attitude, pitch=attitude.pitch - TILT_SIGMA)),
-        replace(camera, attitude=replace(attitude, roll=attitude.roll + TILT_SIGMA)),
-        replace(camera, height=camera.height + height_sigma),
-        replace(camera, lens=replace(lens, focal=lens.focal * (1 - FOCAL_SIGMA[lens.source]))),
-    ]
-    # A corner that a small turn lifts over the horizon is off without bound.
-    shifts = [np.nan_to_num(each.to_ground(outline) - corners, nan=np.inf) for each in moved]
-    variance = sum((shift**2).sum(axis=1) for shift in shifts)
-    return float(np.sqrt(np.max(variance)))
 
 
 def from_position(position: Position, ground: Points) -> Points:

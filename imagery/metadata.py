@@ -10,6 +10,8 @@ from xml.etree.ElementTree import ParseError
 from defusedxml import DefusedXmlException
 from PIL import ExifTags, Image
 
+from imagery.xmp import parse_xmp
+
 BROKEN_EXIF = (SyntaxError, ValueError, TypeError, KeyError, IndexError, OverflowError, OSError, struct.error)
 """What Pillow lets through when EXIF is damaged: its parser trusts offsets and counts in the file."""
 
@@ -17,7 +19,7 @@ BROKEN_EXIF = (SyntaxError, ValueError, TypeError, KeyError, IndexError, Overflo
 @dataclass(frozen=True, slots=True)
 class Metadata:
     """Tags by name. `exif` joins the main and the camera folder (ExifTags.Base names), `gps` holds ExifTags.GPS names,
-    `xmp` the simple properties of all namespaces by their local name (`RelativeAltitude`, `GimbalYawDegree`, …)."""
+    `xmp` the properties that `imagery.xmp.parse_xmp` names (`drone-dji:RelativeAltitude`, `Camera:Yaw`, …)."""
 
     exif: Mapping[str, Any] = field(default_factory=dict)
     gps: Mapping[str, Any] = field(default_factory=dict)
@@ -53,10 +55,21 @@ def read_metadata(image: Image.Image) -> Metadata:
     except BROKEN_EXIF as error:
         notes.append(f"EXIF is damaged ({error})")
     try:
-        _collect(image.getxmp(), xmp)
+        packet = _packet(image)
+        xmp = parse_xmp(packet) if packet else {}
     except (ParseError, DefusedXmlException, UnicodeDecodeError, ValueError) as error:
         notes.append(f"XMP is damaged ({error})")
     return Metadata(exif, gps, xmp, tuple(notes))
+
+
+def _packet(image: Image.Image) -> bytes | None:
+    """The XMP packet, where the format keeps it: a segment, a chunk of text or TIFF's tag 700."""
+    kept = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
+    if kept is None:
+        kept = getattr(image, "tag_v2", {}).get(700)
+    if isinstance(kept, str):
+        kept = kept.encode()
+    return bytes(kept) if isinstance(kept, bytes | tuple) else None
 
 
 def finite(value: Any) -> float | None:
@@ -66,16 +79,3 @@ def finite(value: Any) -> float | None:
     except (TypeError, ValueError, ZeroDivisionError):
         return None
     return number if math.isfinite(number) else None
-
-
-def _collect(node: Any, into: dict[str, str]) -> None:
-    """Simple properties below `node`, the first of each name: attributes and elements alike."""
-    if isinstance(node, dict):
-        for name, value in node.items():
-            if isinstance(value, str):
-                into.setdefault(name, value.strip())
-            else:
-                _collect(value, into)
-    elif isinstance(node, list):
-        for part in node:
-            _collect(part, into)

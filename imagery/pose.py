@@ -1,10 +1,11 @@
-"""Where a photo was taken from, which way the camera looked, through what lens: tags judged before use."""
+"""Where a photo was taken from, and which way the camera looked: tags judged before use."""
 
 from typing import Any
 
+from imagery import vendors
 from imagery.errors import Refused
 from imagery.metadata import Metadata, finite
-from imagery.values import Attitude, Lens, Position
+from imagery.values import Attitude, Position
 
 GNSS_ERROR = 5.0
 """Metres, horizontal: what photogrammetry takes for a drone's plain GNSS position (Pix4D's "standard")."""
@@ -13,12 +14,12 @@ OLD_FIX_ERROR = 100.0
 BEST_RTK_ERROR = 0.02
 """Metres: an antenna is not the camera, whatever standard deviation is written beside it."""
 
-FULL_FRAME_DIAGONAL = 43.2666
-"""Millimetres: 36 x 24 mm film, which CIPA DCG-001 relates the 35 mm equivalent to by the diagonal."""
-SENSOR_SHAPES = (4 / 3, 3 / 2, 16 / 9, 5 / 4, 1.0)
-SHAPE_TOLERANCE = 0.01
-CENTRE_TOLERANCE = 0.05
-"""A calibrated centre further from the middle, in widths, belongs to another picture: this one was cut or resized."""
+TURNING_PROGRAMS = (
+    "photo viewer", "microsoft photos", "windows photo", "photo gallery", "picasa", "irfanview", "xnview", "acdsee",
+    "faststone", "gthumb", "eog", "gwenview", "shotwell",
+)  # fmt: skip
+"""Viewers whose "rotate" turns the pixels and leaves DJI's angles as they were. Seen in brighton_beach: six of its
+photos were turned by half so."""
 
 
 def position(metadata: Metadata, path: object) -> Position:
@@ -26,8 +27,8 @@ def position(metadata: Metadata, path: object) -> Position:
     lat = _angle(metadata.gps, "GPSLatitude", {"N": 1, "S": -1})
     lon = _angle(metadata.gps, "GPSLongitude", {"E": 1, "W": -1})
     if lat is None or lon is None:
-        lat, lon = metadata.xmp_number("GpsLatitude"), metadata.xmp_number("GpsLongitude")
-        lon = metadata.xmp_number("GpsLongtitude") if lon is None else lon  # so spelt by older DJI firmware
+        pairs = [(metadata.xmp_number(a), metadata.xmp_number(b)) for a, b in vendors.POSITIONS]
+        lat, lon = next((pair for pair in pairs if None not in pair), (None, None))
     if lat is None or lon is None:
         raise Refused(
             "no-position",
@@ -44,51 +45,28 @@ def position(metadata: Metadata, path: object) -> Position:
     if height is not None and metadata.gps.get("GPSAltitudeRef") in (b"\x01", 1):
         height = -height
     if height is None:
-        height = metadata.xmp_number("AbsoluteAltitude")
-    return Position(lon, lat, height, metadata.xmp_number("RelativeAltitude"), _position_error(metadata))
+        height = next(vendors.numbers(metadata, vendors.ABSOLUTE), None)
+    above = next(vendors.numbers(metadata, vendors.HEIGHTS), None)
+    return Position(lon, lat, height, above, *_position_error(metadata))
 
 
 def attitude(metadata: Metadata) -> tuple[Attitude | None, str | None]:
-    """The gimbal's attitude, or None and a note that says why not."""
-    yaw, pitch, roll = (metadata.xmp_number(f"Gimbal{axis}Degree") for axis in ("Yaw", "Pitch", "Roll"))
-    if yaw is None or pitch is None or roll is None:
+    """The camera's attitude, or None and a note that says why not."""
+    found = vendors.declared_attitude(metadata)
+    if found is None:
         return None, "the file does not say which way the camera looked"
-    if max(abs(yaw), abs(roll)) > 360 or abs(pitch) > 180:
-        return None, f"impossible attitude: yaw {yaw:g}, pitch {pitch:g}, roll {roll:g}"
-    if metadata.xmp_number("CamReverse") or metadata.xmp_number("GimbalReverse"):
+    if max(abs(found.yaw), abs(found.roll)) > 360 or abs(found.pitch) > 180:
+        return None, f"impossible attitude: yaw {found.yaw:g}, pitch {found.pitch:g}, roll {found.roll:g}"
+    if metadata.xmp_number("drone-dji:CamReverse") or metadata.xmp_number("drone-dji:GimbalReverse"):
         return None, "the camera was mounted the other way up, which its angles do not tell"
-    return Attitude(yaw, pitch, roll), None
+    return found, None
 
 
-def lens(metadata: Metadata, width: int, height: int) -> tuple[Lens | None, str | None]:
-    """The interior orientation, or None and a note that says why not."""
-    if (metadata.number("DigitalZoomRatio") or 1) > 1:
-        return None, "digital zoom: the focal length is not known"
-    for tag, size in (("ExifImageWidth", width), ("ExifImageHeight", height)):
-        if (metadata.number(tag) or size) != size:
-            return None, f"cut or resized after it was taken ({tag} says {metadata.number(tag):g}, it has {size})"
-    focal = metadata.xmp_number("CalibratedFocalLength")
-    cx, cy = metadata.xmp_number("CalibratedOpticalCenterX"), metadata.xmp_number("CalibratedOpticalCenterY")
-    if cx is not None and cy is not None:
-        if max(abs(cx - width / 2), abs(cy - height / 2)) > CENTRE_TOLERANCE * width:
-            return None, f"cut or resized after it was taken (its centre was at {cx:g}, {cy:g} px)"
-        if focal is not None and focal > 0:
-            return Lens(width, height, focal, cx, cy, "calibrated"), None
-    return _equivalent(metadata, width, height)
-
-
-def _equivalent(metadata: Metadata, width: int, height: int) -> tuple[Lens | None, str | None]:
-    equivalent = metadata.number("FocalLengthIn35mmFilm")
-    if not equivalent or equivalent < 0:
-        return None, "the file tells no focal length that could be used"
-    long, short = max(width, height), min(width, height)
-    shape = long / short
-    if min(abs(shape / known - 1) for known in SENSOR_SHAPES) > SHAPE_TOLERANCE:
-        return None, f"cut after it was taken ({width} x {height} is the shape of no sensor)"
-    # The equivalent is that of the whole sensor: pictures wider than 3:2 are cut from one of 4:3.
-    diagonal = long * 1.25 if shape > 1.6 else float((long**2 + short**2) ** 0.5)
-    focal = equivalent / FULL_FRAME_DIAGONAL * diagonal
-    return Lens(width, height, focal, width / 2, height / 2, "35mm-equivalent"), None
+def turn_in_doubt(metadata: Metadata) -> str | None:
+    """The program that rewrote the picture, where it is one that turns pictures: it then holds other pixels at each
+    place than the camera's angles tell of, and nothing in the file says so."""
+    software = metadata.text("Software") or ""
+    return software if any(name in software.lower() for name in TURNING_PROGRAMS) else None
 
 
 def _angle(gps: Any, tag: str, signs: dict[str, int]) -> float | None:
@@ -105,15 +83,21 @@ def _angle(gps: Any, tag: str, signs: dict[str, int]) -> float | None:
     return sign * (degrees + minutes / 60 + seconds / 3600)
 
 
-def _position_error(metadata: Metadata) -> float:
-    deviations = [metadata.xmp_number("RtkStdLon"), metadata.xmp_number("RtkStdLat")]
+def _position_error(metadata: Metadata) -> tuple[float, float | None]:
+    """Horizontal and, where the file tells one, vertical: one sigma, metres."""
+    deviations = [metadata.xmp_number("drone-dji:RtkStdLon"), metadata.xmp_number("drone-dji:RtkStdLat")]
     rtk = [deviation for deviation in deviations if deviation is not None and deviation > 0]
-    if metadata.xmp_number("RtkFlag") and len(rtk) == 2:
-        return max(*rtk, BEST_RTK_ERROR)
+    if metadata.xmp_number("drone-dji:RtkFlag") and len(rtk) == 2:
+        up = metadata.xmp_number("drone-dji:RtkStdHgt")
+        return max(*rtk, BEST_RTK_ERROR), max(up, BEST_RTK_ERROR) if up is not None and up > 0 else None
+    for across, up_name in vendors.ACCURACIES:
+        horizontal, vertical = metadata.xmp_number(across), metadata.xmp_number(up_name)
+        if horizontal is not None and horizontal > 0:
+            return max(horizontal, BEST_RTK_ERROR), vertical if vertical and vertical > 0 else None
     declared = finite(metadata.gps.get("GPSHPositioningError"))
     if declared is not None and declared > 0:
-        return declared
-    return OLD_FIX_ERROR if str(metadata.gps.get("GPSStatus", "")).startswith("V") else GNSS_ERROR
+        return declared, None
+    return (OLD_FIX_ERROR if str(metadata.gps.get("GPSStatus", "")).startswith("V") else GNSS_ERROR), None
 
 
 def _because(metadata: Metadata) -> str:

@@ -1,6 +1,7 @@
 """An orthophoto's file to a `Capture`: where it lies, what of it is valid, how fine it is on the ground."""
 
 import math
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Literal
@@ -14,9 +15,11 @@ from shapely.geometry import MultiPolygon, Polygon, shape
 from shapely.geometry.base import BaseGeometry
 from shapely.geometry.polygon import orient
 
+from imagery import sidecars
 from imagery.clocks import parse_clock, solar_zone
+from imagery.crs_checks import check_system, suggestions
 from imagery.errors import Refused
-from imagery.ground import LONLAT, apply, as_geojson, transformation
+from imagery.ground import LONLAT, Affine, apply, as_geojson, ground_gsd, transformation
 from imagery.sniff import media_type
 from imagery.sources import IDENTITY, Source, dataset, nowhere, open_source, unreadable, void
 from imagery.tiles import PIXELS
@@ -28,23 +31,23 @@ DATUM_ERROR = 1.0
 """Metres: declared coordinates are taken at their word to this; CGCS2000 and WGS84 are combined within it."""
 SPECK = 0.001
 """Parts and holes of the valid area smaller than this part of the raster are left out of the outline."""
+LONGEST_TAG = 4096
+INDEX_RANGE = 2.0
+"""From -1 to 1: what a vegetation index differs by at most."""
 LONGEST_SIDE = 2000.0
 """Metres."""
 DIGITS = 8
 
 
-def read_raster(path: str | Path) -> Capture:
+def read_raster(path: str | Path, beside: Path | None = None) -> Capture:
     """What a georeferenced raster tells about itself.
 
-    Raises `Refused`: no-crs, no-georeference, no-data (not one valid pixel), and all that `open_source` raises.
+    `beside`: where the raster was sent from, whose world file and `.prj` stand in for what it does not hold itself.
+
+    Raises `Refused`: no-crs, no-georeference, no-data (not one valid pixel), damaged-sidecar, all that `check_system`
+    raises, and all that `open_source` raises.
     """
-    source = open_source(path)
-    if source.crs == PIXELS:
-        raise Refused(
-            "no-crs",
-            f"{path}: has no coordinate system.",
-            "Declare it (gdal_edit.py -a_srs EPSG:4547 FILE, with your own system's code), or use --pixels.",
-        )
+    source = _placed(open_source(path), Path(beside or path))
     if source.transform == IDENTITY:
         raise Refused(
             "no-georeference",
@@ -52,7 +55,11 @@ def read_raster(path: str | Path) -> Capture:
             "Export it again with its georeference; one given by control points needs gdalwarp first.",
         )
     with dataset(path) as ds:
+        words = " ".join(f"{name} {value}" for name, value in ds.tags().items() if len(value) < LONGEST_TAG)
+        words += ds.crs.to_wkt() if ds.crs else ""
+        check_system(source.crs, source.transform, (source.width, source.height), words, path)
         valid = coarse_valid(ds, source)
+        heights = _elevation(ds, source, Path(beside or path))
         taken, zone, notes = _taken(ds.tags(), ds.tags(ns="IMAGERY"))
     if not valid.any():
         raise Refused("no-data", f"{path}: has not one valid pixel.", "Export it again.")
@@ -61,7 +68,8 @@ def read_raster(path: str | Path) -> Capture:
         middle = shape(footprint.geometry).centroid
         taken = taken.replace(tzinfo=solar_zone(middle.x))
     return Capture(
-        kind="orthophoto",
+        kind="orthophoto" if heights is None else "elevation",
+        elevation=heights,
         media_type=media_type(path),
         width=source.width,
         height=source.height,
@@ -74,6 +82,44 @@ def read_raster(path: str | Path) -> Capture:
         georeference=Georeference(source.crs, source.transform),
         notes=notes,
     )
+
+
+def _placed(source: Source, picture: Path) -> Source:
+    """The source with a place: its own, or the one that lies beside it."""
+    if source.crs != PIXELS:
+        return source
+    with dataset(source.path) as ds:
+        own: Affine = tuple(ds.transform)[:6]
+    world = sidecars.world_file(picture) if own == IDENTITY else own
+    crs = sidecars.system(picture)
+    if crs is None:
+        told = suggestions(world[2], world[5]) if world is not None else ""
+        raise Refused(
+            "no-crs",
+            f"{source.path}: has no coordinate system{f', only numbers that would fit {told}' if told else ''}.",
+            "Declare it (gdal_edit.py -a_srs EPSG:4547 FILE, with your own system's code), send its .prj with it, or "
+            "use --pixels. 请声明坐标系。",
+        )
+    if world is None:
+        return replace(source, crs=crs)
+    gsd = ground_gsd(crs, world, source.width, source.height)
+    return replace(source, crs=crs, transform=world, gsd=gsd, gsd_from="georeference")
+
+
+def _elevation(ds: Any, source: Source, sent: Path) -> Literal["dsm", "dtm"] | None:
+    """What its heights are those of, where the raster is one of heights: one band of numbers beyond bytes that differ
+    by more than an index does. ODM and Pix4D name them `dsm.tif`, `…_dsm.tif`, `dtm.tif`, `…_dtm.tif`."""
+    name = sent.stem.lower()
+    named = next((word for word in ("dtm", "dsm", "dem") if word in name), None)
+    if source.bands != 1 or source.dtype not in ("float32", "float64", "int16", "int32"):
+        return None
+    factor = max(1.0, max(source.width, source.height) / COARSE)
+    shape_ = max(1, round(source.height / factor)), max(1, round(source.width / factor))
+    values = ds.read(1, out_shape=shape_, masked=True).compressed()
+    values = values[np.isfinite(values)]
+    if named is None and (not values.size or float(np.ptp(values)) <= INDEX_RANGE):
+        return None
+    return "dtm" if named in ("dtm", "dem") else "dsm"
 
 
 def coarse_valid(ds: Any, source: Source) -> NDArray[np.bool_]:

@@ -19,13 +19,19 @@ from pyproj.exceptions import CRSError, ProjError
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 
+from imagery.crs_checks import check_system
 from imagery.errors import Refused
 from imagery.ground import LONLAT, Affine, apply, ground_gsd, transformation, true_scale
 from imagery.photos import read_photo
 from imagery.sniff import MediaType, media_type
 from imagery.tiles import PIXELS, GroundGrid, Window
 
-DRIVERS: dict[MediaType, str] = {"image/tiff": "GTiff", "image/jpeg": "JPEG", "image/png": "PNG"}
+DRIVERS: dict[MediaType, str] = {
+    "image/tiff": "GTiff",
+    "image/jpeg": "JPEG",
+    "image/png": "PNG",
+    "image/jp2": "JP2OpenJPEG",
+}
 """No VRT or other format that names further files: an upload must not reach what its sender cannot."""
 
 MaskKind = Literal["none", "nodata", "alpha", "internal"]
@@ -105,7 +111,10 @@ def check_coordinates(source: Source, grid: GroundGrid) -> None:
 @contextmanager
 def dataset(path: str | Path, **options: Any) -> Iterator[Any]:
     """Open a raster by its content. Raises `Refused`: unreadable, and all that `media_type` raises."""
-    driver = DRIVERS[media_type(path)]
+    kind = media_type(path)
+    driver = DRIVERS.get(kind)
+    if driver is None:
+        raise Refused("not-a-raster", f"{path}: is a {kind}, which is not read by windows.", "Convert it to JPEG.")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         try:
@@ -119,7 +128,7 @@ def dataset(path: str | Path, **options: Any) -> Iterator[Any]:
 def unreadable(path: str | Path, error: Exception) -> Refused:
     return Refused(
         "unreadable",
-        f"{path}: cannot be read as GeoTIFF, JPEG or PNG: {error}.",
+        f"{path}: cannot be read as GeoTIFF, JPEG 2000, JPEG or PNG: {error}.",
         "Check that it opens in another program, and send it again.",
     )
 
@@ -131,7 +140,7 @@ def open_source(path: str | Path, *, pixels: bool = False, gsd: float | None = N
     Raises `Refused`: palette, unsupported-type, too-many-pixels, unusable-crs, impossible-position; for JPEG and PNG
     also truncated and damaged; and all that `dataset` raises.
     """
-    posed = None if media_type(path) == "image/tiff" else _posed_gsd(path)
+    posed = _posed_gsd(path) if media_type(path) in ("image/jpeg", "image/png") else None
     with dataset(path) as ds:
         _check_size(ds, path)
         try:
@@ -139,6 +148,7 @@ def open_source(path: str | Path, *, pixels: bool = False, gsd: float | None = N
         except (CRSError, ProjError) as error:
             raise _unusable(path, error) from error
     if described.crs != PIXELS and not math.isfinite(described.gsd or math.nan):
+        check_system(described.crs, described.transform, (described.width, described.height), "", path)
         raise nowhere(path, described.crs)
     if not pixels and described.crs != PIXELS:
         return described

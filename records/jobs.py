@@ -107,8 +107,17 @@ def enqueue(conn: Connection, kind: str, payload: dict[str, Any]) -> str:
     return job
 
 
-def lease(engine: Engine, worker: str, seconds: float, kinds: Collection[str] | None = None) -> Job | None:
-    """Take the oldest job that is due, of these kinds, for `seconds`; None where there is none.
+def is_waiting(conn: Connection, job: str) -> bool:
+    """Whether a job is still in the queue. It stays there until the caller's transaction ends, so that what this
+    transaction adds is seen by whoever takes it."""
+    waiting = select(jobs.c.id).where(jobs.c.id == job, jobs.c.state == State.QUEUED)
+    return conn.execute(waiting.with_for_update()).scalar_one_or_none() is not None
+
+
+def lease(
+    engine: Engine, worker: str, seconds: float, kinds: Collection[str] | None = None, only: str | None = None
+) -> Job | None:
+    """Take the oldest job that is due, of these kinds, for `seconds`; None where there is none. `only`: this one.
 
     A job whose lease ended is due again, until it has had `MOST_ATTEMPTS`; then it fails.
     """
@@ -128,6 +137,8 @@ def lease(engine: Engine, worker: str, seconds: float, kinds: Collection[str] | 
         )
         due = or_((jobs.c.state == State.QUEUED) & (jobs.c.not_before <= moment), lost)
         wanted = due if kinds is None else due & jobs.c.kind.in_(kinds)
+        if only is not None:
+            wanted &= jobs.c.id == only
         # SQLite takes no FOR UPDATE and needs none: this transaction is its only writer.
         oldest = select(jobs.c.id).where(wanted).order_by(jobs.c.created, jobs.c.id).limit(1)
         job = conn.execute(oldest.with_for_update(skip_locked=True)).scalar_one_or_none()

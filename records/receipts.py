@@ -94,6 +94,14 @@ def of_file(conn: Connection, sha256: str) -> Sequence[Receipt]:
     return [_receipt(row) for row in rows.mappings()]
 
 
+def item_of_file(conn: Connection, sha256: str) -> str | None:
+    """The item that this content became; None where it became none, or was found unreadable since."""
+    verdicts = (receipts.c.sha256 == sha256) & (receipts.c.outcome != Outcome.DUPLICATE)
+    last = select(receipts.c.outcome, receipts.c.item).where(verdicts).order_by(receipts.c.id.desc()).limit(1)
+    row = conn.execute(last).one_or_none()
+    return row.item if row is not None and row.outcome == Outcome.ACCEPTED else None
+
+
 def _receipt(row: RowMapping) -> Receipt:
     values = {name: value for name, value in row.items() if name != "id"}
     return Receipt(**values | {"outcome": Outcome(values["outcome"])})

@@ -7,6 +7,7 @@ from stac.store import Collection
 STAC_VERSION = "1.1.0"
 
 FLIGHTS, PHOTOS, ORTHOPHOTOS = "flights", "photos", "orthophotos"
+VIDEOS, FRAMES, ELEVATION = "videos", "frames", "elevation"
 DETECTIONS, CHANGES, MODELS = "detections", "changes", "models"
 
 _METHODS = ["georeference", "pose", "position"]
@@ -27,6 +28,8 @@ _ASSETS: dict[str, dict[str, Any]] = {
         "type": "image/tiff; application=geotiff; profile=cloud-optimized",
         "roles": ["data", "labels-raster"],
     },
+    "moments": {"title": "逐秒画面范围 What each second shows", "type": "application/geo+json", "roles": ["metadata"]},
+    "telemetry": {"title": "飞行数据 Telemetry", "roles": ["metadata"]},
     "weights": {"title": "模型权重 Weights", "roles": ["mlm:model"]},
 }
 
@@ -77,6 +80,31 @@ def all_collections() -> list[Collection]:
             "正射影像 Orthophotos",
             "Georeferenced mosaics, with a cloud-optimized copy.",
             ["drone", "orthophoto", "cog"],
+            {"flyonce:footprint_method": ["georeference"]},
+            ["original", "cog", "thumbnail"],
+        ),
+        _collection(
+            VIDEOS,
+            "航拍视频 Videos",
+            "Videos with the ground they show, second by second, where their pose is trustworthy, else the track of "
+            "the aircraft; also telemetry that came without its video.",
+            ["drone", "video"],
+            {"flyonce:footprint_method": ["pose", "position"], "flyonce:telemetry": ["srt", "klv", "gpx", "csv"]},
+            ["original", "telemetry", "moments", "thumbnail"],
+        ),
+        _collection(
+            FRAMES,
+            "视频关键帧 Frames",
+            "Pictures out of videos, as few as still overlap, with the pose they were taken in.",
+            ["drone", "video", "frame"],
+            {"flyonce:footprint_method": ["pose"]},
+            ["original", "thumbnail"],
+        ),
+        _collection(
+            ELEVATION,
+            "高程 Elevation",
+            "Surface and terrain models that came with a flight.",
+            ["elevation", "dsm", "dtm"],
             {"flyonce:footprint_method": ["georeference"]},
             ["original", "cog", "thumbnail"],
         ),

@@ -1,7 +1,6 @@
 """Items for captures and flights. Pure builders: what they say comes from their arguments alone."""
 
 import json
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -14,6 +13,7 @@ from imagery.values import Capture
 from stac import extensions, times
 from stac.assets import COG, Stored, asset
 from stac.collections import FLIGHTS, ORTHOPHOTOS, PHOTOS, STAC_VERSION
+from stac.perspective import pose_properties
 from stac.store import Item
 
 Security = Literal["public", "internal", "sensitive"]
@@ -56,10 +56,12 @@ def photo_item(
 ) -> Item:
     """An item of `photos`. `flight` is the id of the item in `flights`."""
     item = _capture_item(PHOTOS, capture, item_id, custody=custody, flight=flight, created=created, title=original.name)
-    item["properties"] |= _pose(capture) | _camera(capture)
+    item["properties"] |= pose_properties(capture) | _camera(capture)
     item["assets"]["original"] = asset(original, "原始照片 Original photo", "data", **_pixels(capture))
     _add_thumbnail(item, thumbnail)
     item["stac_extensions"] += [extensions.VIEW] if any(key.startswith("view:") for key in item["properties"]) else []
+    if capture.thermal:
+        item["properties"]["flyonce:thermal"] = True
     item["stac_extensions"] += [extensions.PERSPECTIVE] if "pers:perspective_center" in item["properties"] else []
     return item
 
@@ -196,31 +198,6 @@ def _capture_item(
 def _camera(capture: Capture) -> dict[str, Any]:
     named = [part for part in (capture.make, capture.model) if part]
     return {"platform": " ".join(named), "instruments": [named[-1]]} if named else {}
-
-
-def _pose(capture: Capture) -> dict[str, Any]:
-    """Where the camera was and looked, in the published terms and, where those have none, in ours."""
-    said: dict[str, Any] = {}
-    if (position := capture.position) is not None:
-        height = [] if position.height is None else [position.height]
-        # CRS84 is WGS84 with longitude first; files do not say what their heights are above.
-        said |= {"pers:crs": "OGC:CRS84", "pers:perspective_center": [position.lon, position.lat, *height]}
-        if position.above_ground is not None:
-            said["flyonce:height_above_ground"] = position.above_ground
-    if (attitude := capture.attitude) is not None:
-        said["flyonce:attitude"] = {"yaw": attitude.yaw, "pitch": attitude.pitch, "roll": attitude.roll}
-        if -90 <= attitude.pitch <= 0:
-            said |= {"view:off_nadir": attitude.pitch + 90, "view:azimuth": attitude.yaw % 360}
-    if (lens := capture.lens) is not None:
-        said |= {"flyonce:focal_px": lens.focal, "flyonce:lens_source": lens.source}
-        if position is not None:
-            said["pers:interior_orientation"] = {
-                "sensor_array_dimensions": [lens.width, lens.height],
-                "field_of_view": math.degrees(2 * math.atan(lens.width / 2 / lens.focal)),
-                **({"camera_manufacturer": capture.make} if capture.make else {}),
-                **({"camera_model": capture.model} if capture.model else {}),
-            }
-    return said
 
 
 def _pixels(capture: Capture) -> dict[str, Any]:

@@ -6,7 +6,7 @@ tables.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import shapely
@@ -79,12 +79,24 @@ class SqliteCatalog:
                     raise ItemError(f"item {row.id}: there is no collection {row.collection!r}")
                 _put(conn, row)
 
+    def change_item(self, collection: str, item: str, change: Callable[[Item | None], Item | None]) -> Item | None:
+        with transaction(self._engine) as conn:
+            after = change(_get(conn, collection, item))
+            if after is None:
+                found = "SELECT row FROM catalog_items WHERE collection = ? AND id = ?"
+                for row in conn.exec_driver_sql(found, (collection, item)).scalars().all():
+                    conn.exec_driver_sql("DELETE FROM catalog_boxes WHERE id IN (?, ?)", (2 * row, 2 * row + 1))
+                    conn.exec_driver_sql("DELETE FROM catalog_items WHERE row = ?", (row,))
+            else:
+                changed = row_of(after)
+                if (changed.collection, changed.id) != (collection, item):
+                    raise ItemError(f"item {changed.id!r}: neither its id nor its collection can change")
+                _put(conn, changed)
+        return after
+
     def get_item(self, collection: str, item: str) -> Item | None:
         with self._engine.connect() as conn:
-            found = conn.exec_driver_sql(
-                "SELECT body, properties FROM catalog_items WHERE collection = ? AND id = ?", (collection, item)
-            ).first()
-        return None if found is None else item_from(*found)
+            return _get(conn, collection, item)
 
     def counts(self) -> dict[str, int]:
         with self._engine.connect() as conn:
@@ -132,6 +144,12 @@ def _with_extent(
         interval = [times.rfc3339(times.moment(start)), times.rfc3339(times.moment(end))]
         collection["extent"]["temporal"] = {"interval": [interval]}
     return collection
+
+
+def _get(conn: Connection, collection: str, item: str) -> Item | None:
+    one = "SELECT body, properties FROM catalog_items WHERE collection = ? AND id = ?"
+    found = conn.exec_driver_sql(one, (collection, item)).first()
+    return None if found is None else item_from(*found)
 
 
 def _put(conn: Connection, row: ItemRow) -> None:

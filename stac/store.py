@@ -1,6 +1,6 @@
 """The catalogue, as the rest of flyonce sees it: items and collections are plain STAC dictionaries."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -68,6 +68,11 @@ class CatalogStore(Protocol):
 
     def put_items(self, items: Iterable[Item]) -> None:
         """Insert or replace, all or none, in one transaction. Raises `ItemError`."""
+        ...
+
+    def change_item(self, collection: str, item: str, change: Callable[[Item | None], Item | None]) -> Item | None:
+        """Put what `change` makes of the item (None: not there; answered with None: remove it), with no other writer
+        between. What `change` raises leaves the catalogue as it was. Raises `ItemError`."""
         ...
 
     def get_item(self, collection: str, item: str) -> Item | None: ...

@@ -2,7 +2,10 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +13,8 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from workers.home import Home
 
 ROOT = Path(__file__).parents[1]
@@ -61,6 +66,29 @@ def data() -> Path:
 def no_cache_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Commands that tests start keep their tiles apart from those of whoever runs the tests."""
     os.environ.setdefault("FLYONCE_CACHE", str(tmp_path_factory.mktemp("tiles")))
+
+
+@pytest.fixture(scope="session")
+def serving() -> "Callable[..., AbstractContextManager[str]]":
+    """`with serving(app) as url`: the real server over an application, in a thread, on a loopback port."""
+
+    @contextmanager
+    def serve(app: "FastAPI") -> Iterator[str]:
+        import uvicorn
+
+        server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", ws="none"))
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        while not server.started:
+            assert thread.is_alive(), "the server ended while it started"
+            time.sleep(0.01)
+        try:
+            yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+    return serve
 
 
 @pytest.fixture

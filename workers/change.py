@@ -33,7 +33,7 @@ from workers.run import Done, spread
 from workers.scoring import machine
 from workers.tilecache import CacheAt, key_of, open_cache
 from workers.tiling import Analysis, Progress, collect, count_tiles, no_progress
-from workers.windows import Sheet, digest, link_key, origin_of, read_all
+from workers.windows import Sheet, digest, link_key, origin_of, parts, read_all
 
 TILES_A_TASK = 2
 Answer = TypeVar("Answer")
@@ -59,6 +59,18 @@ class Sheets:
         """Ground that both dates may show."""
         one, other = (sheet.origin.source.extent(sheet.grid) for sheet in (self.before, self.after))
         return one.intersect(other)
+
+
+def both_grey(sheets: Sheets) -> Callable[[Pixels], Pixels]:
+    """Where one date has a single band, the colours of the other say nothing: both are compared in grey."""
+    if all(len(set(part.rgb)) > 1 for sheet in (sheets.before, sheets.after) for part in parts(sheet.origin.source)):
+        return lambda pixels: pixels
+
+    def grey(pixels: Pixels) -> Pixels:
+        light = pixels.data.mean(axis=0).round().astype(np.uint8)
+        return Pixels(np.stack((light, light, light)), pixels.valid)
+
+    return grey
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +243,7 @@ def _each(
     torch.set_num_threads(1)
     cache = None if sheets.cache is None else open_cache(sheets.cache)
     both = (sheets.before, sheets.after)
+    grey = both_grey(sheets)
 
     def key(tile: Tile, name: str) -> str:
         return key_of(kind, repr(detector.spec), machine("cpu"), astuple(tile.full), name)
@@ -244,7 +257,7 @@ def _each(
         known = cache.get(link) if cache else None
         if known is not None and (answer := kept(tile, known.decode())) is not None:
             return answer
-        pair = read_all(both, tile.full)
+        pair = [grey(date) for date in read_all(both, tile.full)]
         if cache is None:
             return _Pair(pair, "")
         name = digest(pair)

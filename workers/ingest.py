@@ -1,43 +1,41 @@
-"""Files of one flight into store, catalogue and receipts.
+"""Files on this machine into store, catalogue and books, as one flight.
 
-Each file goes through the same steps, every one of which may be the last before a crash: its bytes are stored under
-their SHA-256; they are read; an item whose id follows from the hash is put into the catalogue; a receipt is written. A
-run after a crash repeats what has no receipt and finds the same hash, the same id and the same item, so that nothing is
-lost and nothing is there twice. The flight's own item is built last, from its receipts.
+Several threads copy, hash and read; one writes their answers in batches. Each file goes through the same steps, every
+one of which may be the last before a crash: its bytes are stored under their SHA-256; they are read; an item whose id
+follows from the hash is put into the catalogue; a receipt is written. A run after a crash repeats what has no receipt
+and finds the same hash, the same id and the same item, so that nothing is lost and nothing is there twice.
+
+Files that come by upload take the same way from `workers.taking` on.
 """
 
 import errno
-import hashlib
-import re
-import tempfile
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from imagery.cog import write_cog, write_thumbnail
 from imagery.errors import Refused
-from imagery.inspect import inspect
-from imagery.values import Capture
-from records import receipts
+from records import jobs
 from records.engine import transaction
-from records.receipts import Outcome, Receipt
-from stac.assets import COG, Stored
-from stac.collections import FLIGHTS
-from stac.items import Custody, flight_item, orthophoto_item, photo_item
-from stac.store import Item
+from sharing.policy import LOCAL_OPERATOR, Principal
+from stac import flights
+from stac.flight_tables import Flight, Sender
+from stac.flight_values import Announced, Answer, Plan, distinct
 from workers.home import Home
-from workers.intake import Candidate, Ignored, walk
+from workers.intake import Candidate, Ignored, Linked, walk
+from workers.jobs import LookJob
+from workers.looking import look
+from workers.taking import THREADS, Progress, Reading, Received, notes_of, put_flight, quarantined, read, write
 
-ID_DIGITS = 20
-"""Of the SHA-256, in an item's id: 80 bits."""
-THUMBNAIL_SIDE = 512
 STORE_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE})
-
-Progress = Callable[[str, int, int], None]
-"""Called with the file at hand, the files done and the files in all."""
+BATCH = 32
+BATCH_SECONDS = 0.5
+"""A batch is written when it is so large or so old."""
+LOOK_SECONDS = 600.0
+"""How long the look at the pixels is leased for between two signs of life."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,7 @@ class Quarantined:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The answer for every file that was sent."""
+    """The answer for every file that this run sent. `state`: the flight's, afterwards."""
 
     flight: str
     """Id of the item in `flights`."""
@@ -77,6 +75,8 @@ class Report:
     duplicate: tuple[Duplicate, ...]
     quarantined: tuple[Quarantined, ...]
     ignored: tuple[str, ...]
+    state: str = ""
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, with the counts."""
@@ -87,178 +87,213 @@ class Report:
             "ignored": [{"file": one} for one in self.ignored],
         }
         counts = {word: len(files) for word, files in answers.items()}
-        return {"flight": self.flight, "department": self.department, **answers, "counts": counts}
-
-
-def ingest(
-    home: Home, paths: Sequence[Path], flight: str, department: str, *, progress: Progress | None = None
-) -> Report:
-    """Take in files and folders as one flight of a department.
-
-    Raises `Refused` where nothing at all could be received: nothing-there (no file under these paths),
-    flight-of-another-department.
-    """
-    if not flight.strip() or not department.strip():
-        raise Refused("no-name", "A batch needs the name of its flight and of its department.", "Give both.")
-    flight_id = _flight_id(flight)
-    known = home.catalog.get_item(FLIGHTS, flight_id)
-    if known is not None and known["properties"]["flyonce:department"] != department:
-        raise Refused(
-            "flight-of-another-department",
-            f"Flight {flight} belongs to {known['properties']['flyonce:department']}, not to {department}.",
-            "Choose another name for this flight.",
-        )
-    found = list(walk(paths))
-    candidates = [one for one in found if isinstance(one, Candidate)]
-    if not any(one.path.exists() for one in candidates):
-        listed = ", ".join(map(str, paths))
-        raise Refused("nothing-there", f"There is no photo or orthophoto under {listed}.", "Check the path.")
-    batch = _Batch(home, flight_id, Custody(department))
-    answers = []
-    for done, one in enumerate(candidates):
-        if progress:
-            progress(one.name, done, len(candidates))
-        answers.append(batch.take(one))
-    batch.put_flight(flight)
-    if progress:
-        progress(flight, len(candidates), len(candidates))
-    return Report(
-        flight_id,
-        department,
-        tuple(answer for answer in answers if isinstance(answer, Accepted)),
-        tuple(answer for answer in answers if isinstance(answer, Duplicate)),
-        tuple(answer for answer in answers if isinstance(answer, Quarantined)),
-        tuple(str(one.path) for one in found if isinstance(one, Ignored)),
-    )
+        said = {"flight": self.flight, "department": self.department, "state": self.state, "notes": list(self.notes)}
+        return {**said, **answers, "counts": counts}
 
 
 @dataclass(frozen=True, slots=True)
-class _Batch:
-    home: Home
-    flight: str
-    custody: Custody
+class Came:
+    """One file after its trip: what is written of it. `sha256` is None where nothing could be kept."""
 
-    def take(self, sent: Candidate) -> Accepted | Duplicate | Quarantined:
-        """One file, from its arrival to its receipt."""
+    path: Path
+    received: Received
+    reading: Reading
+
+    @property
+    def sha256(self) -> str | None:
+        return self.received.sha256 or None
+
+
+def ingest(
+    home: Home,
+    paths: Sequence[Path],
+    flight: str,
+    department: str,
+    *,
+    plan: Plan | None = None,
+    late: str = "",
+    by: Principal = LOCAL_OPERATOR,
+    progress: Progress | None = None,
+) -> Report:
+    """Take in files and folders as one flight of a department, and look at their pixels.
+
+    `plan` says more about the flight (its name and department are the ones given here), `late` why files are added to
+    one that was closed. Raises `Refused` where nothing at all could be received: nothing-there (no file under these
+    paths), and what `stac.flights.open_flight` and `announce` raise.
+    """
+    said = Plan(flight, department) if plan is None else replace(plan, name=flight, department=department)
+    return ingest_found(home, list(walk(paths)), said, late=late, by=by, progress=progress)
+
+
+def ingest_found(
+    home: Home,
+    found: Sequence[Candidate | Linked | Ignored],
+    plan: Plan,
+    *,
+    late: str = "",
+    by: Principal = LOCAL_OPERATOR,
+    progress: Progress | None = None,
+) -> Report:
+    """`ingest` of files that were looked up before."""
+    notify = progress or (lambda *_: None)
+    flight, answered = catalogue(home, found, plan, late=late, by=by, progress=notify)
+    _look_now(home, flight, by.name, notify)
+    with home.engine.connect() as conn:
+        ended = flights.get(conn, flight)
+        told = {file.name: file.answer for file in flights.files_of(conn, flight)}
+    # A look that finds damage has the last word on what this run accepted.
+    last = [(one, _after_look(answer, told.get(one.received.name))) for one, answer in answered]
+    return _report(home, ended, last, [one for one in found if isinstance(one, Ignored)])
+
+
+def catalogue(
+    home: Home,
+    found: Sequence[Candidate | Linked | Ignored],
+    plan: Plan,
+    *,
+    late: str = "",
+    by: Principal = LOCAL_OPERATOR,
+    progress: Progress = lambda *_: None,
+) -> tuple[str, list[tuple[Came, Answer]]]:
+    """Files until they are acknowledged and catalogued: the flight's id, and the answer for each. The look at their
+    pixels is left as a job."""
+    sent = [one for one in found if isinstance(one, Candidate | Linked)]
+    if not any(isinstance(one, Linked) or one.path.exists() for one in sent):
+        listed = ", ".join(str(one.path) for one in sent) or "these paths"
+        raise Refused("nothing-there", f"There is no photo or orthophoto under {listed}.", "Check the path.")
+    names = distinct(one.name for one in sent)
+    sender = Sender(by.name, by.role)
+    with transaction(home.engine) as conn:
+        opened = flights.open_flight(conn, plan, sender)
+        announced = [Announced(name, _size(one.path)) for one, name in zip(sent, names, strict=True)]
+        opened = flights.announce(conn, opened.id, announced, sender, late=late)
+    came, answers = _take_all(home, opened, sent, names, sender, progress)
+    with home.engine.connect() as conn:
+        opened = flights.get(conn, opened.id)
+    put_flight(home, opened)
+    return opened.id, list(zip(came, answers, strict=True))
+
+
+def _take_all(
+    home: Home,
+    flight: Flight,
+    sent: Sequence[Candidate | Linked],
+    names: Sequence[str],
+    sender: Sender,
+    progress: Progress,
+) -> tuple[list[Came], list[Answer]]:
+    """Every file from its place on this machine to its receipt."""
+    came: list[Came] = []
+    answers: list[Answer] = []
+    batch: list[Came] = []
+    since = time.monotonic()
+    with ThreadPoolExecutor(THREADS) as pool:
+        for one in _ahead(pool, home, flight, sent, names, sender):
+            batch.append(one)
+            if len(batch) >= BATCH or time.monotonic() - since > BATCH_SECONDS:
+                answers += write(home, flight, [(done.received, done.reading) for done in batch])
+                came += batch
+                batch, since = [], time.monotonic()
+                progress(str(one.path), len(came), len(sent))
+    if batch:
+        answers += write(home, flight, [(done.received, done.reading) for done in batch])
+        came += batch
+    progress(flight.plan.name, len(sent), len(sent))
+    return came, answers
+
+
+def _ahead(
+    pool: ThreadPoolExecutor,
+    home: Home,
+    flight: Flight,
+    sent: Sequence[Candidate | Linked],
+    names: Sequence[str],
+    sender: Sender,
+) -> Iterator[Came]:
+    """Files in their order, some of them already on their way while the caller writes."""
+    running: deque[Future[Came]] = deque()
+    try:
+        for one, name in zip(sent, names, strict=True):
+            running.append(pool.submit(_bring, home, flight, one, name, sender))
+            if len(running) > 2 * THREADS:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
+    finally:
+        for future in running:
+            future.cancel()
+
+
+def _bring(home: Home, flight: Flight, sent: Candidate | Linked, name: str, sender: Sender) -> Came:
+    """Store and read one file. Raises OSError where the store is at fault, not the file."""
+    refused: Refused
+    if isinstance(sent, Linked):
+        refused = sent.refused
+    else:
         try:
-            kept = self.home.files.put(sent.path)
+            kept = home.files.put(sent.path)
         except OSError as error:
-            if self._is_about_the_store(error):
+            if _is_about_the_store(home, error):
                 raise
             refused = Refused(
                 "unreadable", f"{sent.path}: {error.strerror or error}.", "Check the path and its rights."
             )
-            return self._quarantine(sent, refused, None, 0)
-        if known := self._known(kept.sha256):
-            self._receipt(sent, kept.sha256, kept.size, Outcome.DUPLICATE, item=known)
-            return Duplicate(str(sent.path), known)
-        path = self.home.files.path(kept.sha256)
-        try:
-            capture = inspect(path)
-            item = self._item(sent, capture, kept.sha256, kept.size)
-        except Refused as refused:
-            told = Refused(refused.reason, refused.message.replace(str(path), str(sent.path)), refused.remedy)
-            return self._quarantine(sent, told, kept.sha256, kept.size)
-        self.home.catalog.put_items([item])
-        reference = f"{item['collection']}/{item['id']}"
-        self._receipt(sent, kept.sha256, kept.size, Outcome.ACCEPTED, item=reference)
-        return Accepted(str(sent.path), reference, capture.footprint.method, capture.notes)
-
-    def put_flight(self, title: str) -> None:
-        """The flight's item over all that was ever accepted for it; left alone where nothing is new."""
-        with self.home.engine.connect() as conn:
-            named = dict.fromkeys(receipt.item for receipt in receipts.of_flight(conn, self.flight) if receipt.item)
-        captures = [item for item in (self._get(reference) for reference in named) if item is not None]
-        if not captures:
-            return
-        known = self.home.catalog.get_item(FLIGHTS, self.flight)
-        created = datetime.now(UTC) if known is None else datetime.fromisoformat(known["properties"]["created"])
-        tally = Counter(str(capture["collection"]) for capture in captures)
-        item = flight_item(
-            self.flight,
-            title=title,
-            custody=self.custody,
-            captures=captures,
-            created=created,
-            notes=[f"{count} {kind}" for kind, count in sorted(tally.items())],
-        )
-        if item != known:
-            self.home.catalog.put_items([item])
-
-    def _known(self, sha256: str) -> str | None:
-        """The item that this content became; None while no receipt says that it was accepted."""
-        with self.home.engine.connect() as conn:
-            earlier = receipts.of_file(conn, sha256)
-        return next((receipt.item for receipt in earlier if receipt.outcome is Outcome.ACCEPTED), None)
-
-    def _is_about_the_store(self, error: OSError) -> bool:
-        """Whether the disk is full or the store cannot be written to, which is not the fault of the file sent."""
-        place = error.filename2 or error.filename
-        in_store = isinstance(place, str) and Path(place).is_relative_to(self.home.files.root)
-        return in_store or error.errno in STORE_ERRORS
-
-    def _get(self, reference: str) -> Item | None:
-        collection, _, item = reference.partition("/")
-        return self.home.catalog.get_item(collection, item)
-
-    def _item(self, sent: Candidate, capture: Capture, sha256: str, size: int) -> Item:
-        """The capture's item, with its derived files stored."""
-        original = Stored(sent.path.name, sha256, size, capture.media_type)
-        path, item_id, now = self.home.files.path(sha256), sha256[:ID_DIGITS], datetime.now(UTC)
-        with tempfile.TemporaryDirectory(prefix="ingest-", dir=self.home.settings.home) as folder:
-            small = Path(folder, "thumbnail.jpg")
-            write_thumbnail(path, small, THUMBNAIL_SIDE)
-            thumbnail = self._derived(small, f"{sent.path.stem}-thumbnail.jpg", "image/jpeg")
-            if capture.kind == "photo":
-                return photo_item(
-                    capture,
-                    item_id,
-                    custody=self.custody,
-                    flight=self.flight,
-                    created=now,
-                    original=original,
-                    thumbnail=thumbnail,
-                )
-            cog = Path(folder, "cog.tif")
-            write_cog(path, cog)
-            return orthophoto_item(
-                capture,
-                item_id,
-                custody=self.custody,
-                flight=self.flight,
-                created=now,
-                original=original,
-                cog=self._derived(cog, f"{sent.path.stem}.cog.tif", COG),
-                thumbnail=thumbnail,
-            )
-
-    def _derived(self, path: Path, name: str, media_type: str) -> Stored:
-        kept = self.home.files.put(path)
-        return Stored(name, kept.sha256, kept.size, media_type)
-
-    def _quarantine(self, sent: Candidate, refused: Refused, sha256: str | None, size: int) -> Quarantined:
-        self._receipt(sent, sha256 or "", size, Outcome.QUARANTINED, reason=refused.reason, message=str(refused))
-        return Quarantined(str(sent.path), refused.reason, refused.message, refused.remedy, sha256)
-
-    def _receipt(
-        self,
-        sent: Candidate,
-        sha256: str,
-        size: int,
-        outcome: Outcome,
-        *,
-        reason: str = "",
-        message: str = "",
-        item: str | None = None,
-    ) -> None:
-        with transaction(self.home.engine) as conn:
-            receipts.add(conn, Receipt(self.flight, sent.name, sha256, size, outcome, reason, message, item))
+        else:
+            received = Received(name, kept.sha256, kept.size, sender, str(sent.path))
+            return Came(sent.path, received, read(home, flight, received))
+    nothing = Received(name, "", 0, sender, str(sent.path))
+    return Came(sent.path, nothing, Reading(None, quarantined(refused, name, str(sent.path))))
 
 
-def _flight_id(name: str) -> str:
-    """The name itself where it can stand in an address, else its readable part and a hash of the whole."""
-    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
-        return name
-    readable = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:40]
-    digest = hashlib.sha256(name.encode()).hexdigest()[:12]
-    return f"{readable}-{digest}" if readable else f"flight-{digest}"
+def _look_now(home: Home, flight_id: str, by: str, progress: Progress) -> None:
+    """Do the waiting look here, rather than leave it for a worker that may not run."""
+    with home.engine.connect() as conn:
+        waiting = flights.job_of(conn, flight_id, "look_job")
+    row = None if waiting is None else jobs.lease(home.engine, by, LOOK_SECONDS, only=waiting)
+    if row is None:
+        return  # nothing new, or a worker is at it
+
+    def beat(what: str, done: int, total: int) -> None:
+        jobs.heartbeat(home.engine, row, done / total if total else None, LOOK_SECONDS)
+        progress(what, done, total)
+
+    job = LookJob.from_payload(row.payload)
+    jobs.finish(home.engine, row, look(home, job.flight, beat))
+
+
+def _after_look(answer: Answer, last: Answer | None) -> Answer:
+    damaged = answer.outcome == "accepted" and last is not None and last.outcome == "quarantined"
+    return last if damaged and last is not None else answer
+
+
+def _report(home: Home, flight: Flight, answered: list[tuple[Came, Answer]], ignored: list[Ignored]) -> Report:
+    def files(outcome: str) -> Iterator[tuple[str, Answer, Came]]:
+        return ((str(one.path), answer, one) for one, answer in answered if answer.outcome == outcome)
+
+    return Report(
+        flight.id,
+        flight.plan.department,
+        tuple(Accepted(name, told.item or "", told.footprint, told.notes) for name, told, _ in files("accepted")),
+        tuple(Duplicate(name, told.item or "") for name, told, _ in files("duplicate")),
+        tuple(
+            Quarantined(name, told.reason, told.message, told.remedy, one.sha256)
+            for name, told, one in files("quarantined")
+        ),
+        tuple(str(one.path) for one in ignored),
+        flight.state,
+        tuple(notes_of(home, flight.id)),
+    )
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
+def _is_about_the_store(home: Home, error: OSError) -> bool:
+    """Whether the disk is full or the store cannot be written to, which is not the fault of the file sent."""
+    place = error.filename2 or error.filename
+    in_store = isinstance(place, str) and Path(place).is_relative_to(home.files.root)
+    return in_store or error.errno in STORE_ERRORS

@@ -9,7 +9,23 @@ from imagery.errors import Refused
 from imagery.sniff import media_type
 
 CAPTURE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".dng", ".heic", ".mp4", ".mov", ".jp2", ".img", ".webp"}
+    {
+        ".jpg",
+        ".jpeg",
+        ".png",
+        ".tif",
+        ".tiff",
+        ".dng",
+        ".heic",
+        ".mp4",
+        ".mov",
+        ".ts",
+        ".jp2",
+        ".img",
+        ".webp",
+        ".srt",
+        ".gpx",
+    }
 )
 """Names that promise a capture. A file in a folder with another name is taken only if its content is an image."""
 
@@ -30,9 +46,18 @@ class Ignored:
     message: str
 
 
-def walk(paths: Sequence[Path]) -> Iterator[Candidate | Ignored]:
-    """Every file of `paths` once, in the order given; folders sorted by name, hidden entries and links to folders left
-    out. A file that was named itself is always a candidate, also one that is not there."""
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """A link in a folder that is named like a capture: refused, for it may lead to a file that nobody meant to send."""
+
+    path: Path
+    name: str
+    refused: Refused
+
+
+def walk(paths: Sequence[Path]) -> Iterator[Candidate | Linked | Ignored]:
+    """Every file of `paths` once, in the order given; folders sorted by name, hidden entries left out. A file that was
+    named itself is always a candidate, also one that is not there and one that is a link."""
     seen: set[Path] = set()
     for path in paths:
         for candidate in _below(path) if path.is_dir() else [Candidate(path, path.name)]:
@@ -42,14 +67,20 @@ def walk(paths: Sequence[Path]) -> Iterator[Candidate | Ignored]:
                 yield candidate
 
 
-def _below(folder: Path) -> Iterator[Candidate | Ignored]:
+def _below(folder: Path) -> Iterator[Candidate | Linked | Ignored]:
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in folders:
+            if (path := Path(place, name)).is_symlink():  # os.walk does not go there
+                yield Ignored(path, f"{path}: a link to a folder; only real folders are read.")
         for name in sorted(files):
             path = Path(place, name)
             if name.startswith("."):
                 continue
-            if path.suffix.lower() not in CAPTURE_SUFFIXES and not _is_image(path):
+            if path.is_symlink() and path.suffix.lower() in CAPTURE_SUFFIXES:
+                refused = Refused("link", f"{path}: is a link to another file.", "Send that file itself.")
+                yield Linked(path, path.relative_to(folder).as_posix(), refused)
+            elif path.is_symlink() or (path.suffix.lower() not in CAPTURE_SUFFIXES and not _is_image(path)):
                 yield Ignored(path, f"{path}: neither its name nor its content is that of a capture.")
             else:
                 yield Candidate(path, path.relative_to(folder).as_posix())

@@ -50,6 +50,31 @@ class IngestJob(_Job):
 
 
 @dataclass(frozen=True, slots=True)
+class TakeJob(_Job):
+    """Answer the files of a flight that have been received, and bring its item up to date."""
+
+    kind: ClassVar[str] = "take"
+
+    flight: str
+    """Id of the flight."""
+
+    def __post_init__(self) -> None:
+        _need_text(self.flight, "flight")
+
+
+@dataclass(frozen=True, slots=True)
+class LookJob(_Job):
+    """Look at the pixels of a flight's captures: decode them whole, make thumbnails and COGs."""
+
+    kind: ClassVar[str] = "look"
+
+    flight: str
+
+    def __post_init__(self) -> None:
+        _need_text(self.flight, "flight")
+
+
+@dataclass(frozen=True, slots=True)
 class DetectJob(_Job):
     """Run a detector over one catalogue item and write the run back."""
 
@@ -90,9 +115,11 @@ class ChangeJob(_Job):
         _need_metres(self.gsd)
 
 
-Job = IngestJob | DetectJob | ChangeJob
+Job = IngestJob | TakeJob | LookJob | DetectJob | ChangeJob
 
-KINDS: Mapping[str, type[Job]] = MappingProxyType({job.kind: job for job in (IngestJob, DetectJob, ChangeJob)})
+KINDS: Mapping[str, type[Job]] = MappingProxyType(
+    {job.kind: job for job in (IngestJob, TakeJob, LookJob, DetectJob, ChangeJob)}
+)
 
 
 def from_row(kind: str, payload: Mapping[str, Any]) -> Job:

@@ -28,11 +28,13 @@ from workers.captures import get_item, reference
 from workers.cluster import connect
 from workers.home import Home
 from workers.ingest import ingest
-from workers.jobs import KINDS, ChangeJob, DetectJob, IngestJob, Job, from_row
+from workers.jobs import KINDS, ChangeJob, DetectJob, IngestJob, Job, LookJob, TakeJob, from_row
 from workers.labels import labels_of
+from workers.looking import look
 from workers.pace import Pace, Pacer
 from workers.propose import proposals
 from workers.publish import run_comparison, run_detection
+from workers.taking import take
 
 LEASE_SECONDS = 60.0
 BEAT_SECONDS = 2.0
@@ -159,6 +161,10 @@ def _run(
             paths = [Path(path) for path in job.paths]
             report = ingest(home, paths, job.flight, job.department, progress=heart.progress)
             return None, report.to_dict(), []
+        case TakeJob():
+            return None, take(home, job.flight, heart.progress), []
+        case LookJob():
+            return None, look(home, job.flight, heart.progress), []
         case ChangeJob():
             item = run_comparison(home, engine.client(), job, labels_of(codes), progress=heart.progress)
             return item, {}, []

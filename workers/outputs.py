@@ -13,6 +13,7 @@ from workers.change import Comparison
 from workers.detect import Detection
 from workers.disk import room_on_disk
 from workers.inputs import Input
+from workers.kinds import kinds
 from workers.masks import finish_mask, to_source_pixels
 from workers.tiling import Analysis
 from workers.vectors import Feature, Label, features
@@ -42,8 +43,9 @@ def detection_features(detection: Detection, labels: Labels) -> list[Feature]:
 
 
 def comparison_features(comparison: Comparison, labels: Labels) -> list[Feature]:
-    """The polygons of changed ground, small ones left out."""
+    """The polygons of changed ground with their kind (appeared, disappeared, altered), small ones left out."""
     spec = comparison.spec
+    kind = kinds(comparison)
     return features(
         comparison.analysis.regions,
         comparison.grid,
@@ -51,6 +53,7 @@ def comparison_features(comparison: Comparison, labels: Labels) -> list[Feature]
         labels,
         cell_m=comparison.cell,
         min_area=spec.min_area,
+        more=lambda region: {"kind": kind(region)},
     )
 
 

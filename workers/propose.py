@@ -157,15 +157,16 @@ def _on_ground(captured: Captured, outlines: dict[int, Polygon]) -> dict[int, Po
     """Outlines in pixels of a posed photo, over flat ground, in degrees; those that reach the horizon have no place."""
     capture = inspect(captured.path)
     position = capture.position
-    if capture.footprint.method != "pose" or not (capture.lens and capture.attitude and position):
+    posed = capture.footprint.method == "pose" and not capture.turn_in_doubt
+    if not posed or not (capture.lens and capture.attitude and position):
         raise Refused(
             "no-pose",
             f"{captured.input.name} does not tell its pose: what was found in it has no place on the ground.",
             "Detect in an orthophoto of the flight; or run with --pixels and use the pixel coordinates.",
         )
-    if position.above_ground is None:
+    if capture.camera_height is None:
         raise TypeError("a footprint by pose has a height")
-    camera = Camera(capture.lens, capture.attitude, position.above_ground)
+    camera = Camera(capture.lens, capture.attitude, capture.camera_height)
     placed = {}
     for index, outline in outlines.items():
         east_north = camera.to_ground(shapely.get_coordinates(outline.exterior))

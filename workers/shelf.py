@@ -6,9 +6,8 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from detectors import checkpoint
+from detectors import registry, shelf
 from detectors.base import ModelSpec
-from detectors.registry import GROUP
 from stac.assets import Stored
 from stac.collections import MODELS
 from stac.items import Custody
@@ -17,14 +16,6 @@ from workers.home import Home
 
 KEEPER = "flyonce"
 """Department of models that came with flyonce or with a plug-in."""
-
-_ABOUT = {
-    "change": (
-        "change vector analysis",
-        "Compares two dates without trained weights: shift field, fitted light, colour and texture that no longer fit.",
-    ),
-    "debris": ("U-Net", "Outlines spoil heaps, construction material and scattered debris in RGB pictures."),
-}
 
 
 def model_of(spec: ModelSpec, gsd: float) -> Model:
@@ -36,7 +27,7 @@ def model_of(spec: ModelSpec, gsd: float) -> Model:
         gsd=gsd,
         window=spec.core + 2 * spec.halo,
         batch=spec.batch,
-        architecture=_ABOUT[spec.name][0] if spec.name in _ABOUT else spec.name,
+        architecture=registry.shelved(spec.name).architecture or spec.name,
         licence=spec.licence,
     )
 
@@ -46,24 +37,24 @@ def shelve(home: Home, spec: ModelSpec) -> None:
     model = model_of(spec, spec.gsd)
     if home.catalog.get_item(MODELS, model.id) is not None:
         return
-    code = _code(spec.name)
-    weights = checkpoint.FOLDER / f"{model.id}.safetensors"
+    found = registry.shelved(spec.name)
     item = model_item(
         model,
         custody=Custody(KEEPER),
         created=datetime.now(UTC),
-        description=_ABOUT[spec.name][1] if spec.name in _ABOUT else f"The plug-in detector {spec.name}.",
-        metrics={},
-        weights=_keep(home, weights, "application/octet-stream") if weights.is_file() else None,
-        code=_keep(home, code, "text/x-python"),
+        description=found.description or f"The plug-in detector {spec.name}.",
+        metrics=found.metrics,
+        weights=_keep(home, found.weights, "application/octet-stream") if found.weights else None,
+        code=_keep(home, _code(spec.name), "text/x-python"),
     )
     home.catalog.put_items([item])
 
 
 def _code(name: str) -> Path:
     """The file that the detector is written in."""
-    plugged = next((point.module for point in entry_points(group=GROUP, name=name)), None)
-    source = inspect.getsourcefile(import_module(f"detectors.{name}" if name in _ABOUT or not plugged else plugged))
+    plugged = next((point.module for point in entry_points(group=registry.GROUP, name=name)), None)
+    module = "detectors.filemodels" if name in shelf.names() else plugged or f"detectors.{name}"
+    source = inspect.getsourcefile(import_module(module))
     if source is None:
         raise RuntimeError(f"the detector {name} has no source file")
     return Path(source)

@@ -28,11 +28,12 @@ def features(
     *,
     cell_m: float,
     min_area: float,
+    more: Callable[[Region], dict[str, Any]] = lambda _: {},
 ) -> list[Feature]:
     """RFC 7946 features, in the order of `regions`; those below `min_area` square metres are left out.
 
     Geometry in EPSG:4326, or in pixels of the source on a grid of pixels. `cell_m`: metres on the ground per cell, for
-    a grid of pixels, which does not tell. `score` is the mean over the region, 0 to 1.
+    a grid of pixels, which does not tell. `score` is the mean over the region, 0 to 1. `more`: further properties.
     """
     found = []
     for region in regions:
@@ -52,6 +53,7 @@ def features(
                     "code": words.code,
                     "name_zh": words.name_zh,
                     "name_en": words.name_en,
+                    **more(region),
                 },
             }
         )

@@ -4,8 +4,11 @@ import typer
 
 from flyonce.cli import (
     change,
+    coverage,
     demo,
     detect,
+    evaluate,
+    flights,
     ingest,
     init,
     inspect,
@@ -19,6 +22,7 @@ from flyonce.cli import (
     simulate,
     stats,
     tickets,
+    train,
     worker,
 )
 from flyonce.cli.output import stderr
@@ -40,6 +44,9 @@ for command in (
     search.search,
     detect.detect,
     change.change,
+    train.train,
+    evaluate.evaluate,
+    coverage.coverage,
     stats.stats,
     serve.serve,
     worker.worker,
@@ -49,6 +56,7 @@ for command in (
     app.command()(command)
 
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(flights.app, name="flights")
 app.add_typer(models.app, name="models")
 app.add_typer(review.app, name="review")
 app.add_typer(tickets.app, name="tickets")

@@ -1,12 +1,14 @@
 """`flyonce detect`: one detector over files, or over items of the catalogue."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flyonce.cli.output import fail
+from flyonce.cli.output import fail, print_json, stdout
 from flyonce.cli.progress import bar
 from flyonce.cli.running import (
     AsJson,
@@ -53,6 +55,14 @@ def detect(
     mosaic: Annotated[
         bool, typer.Option("--mosaic", help="Read all files as one raster; earlier ones cover later ones.")
     ] = False,
+    refine: Annotated[str, typer.Option("--refine", metavar="sam", help="Draw the outlines tighter with SAM.")] = "",
+    point: Annotated[
+        list[str] | None,
+        typer.Option("--point", metavar="X,Y", help="sam: a thing, by a point on it (lon,lat or pixels)."),
+    ] = None,
+    box: Annotated[
+        list[str] | None, typer.Option("--box", metavar="W,S,E,N", help="sam: a thing, by a box about it.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Find things in pictures: polygons with class, score and area, and a mask. 目标识别。
@@ -69,6 +79,13 @@ def detect(
     labels = labels_of(load_codes(settings.codes))
     of_catalogue = are_items(sources)
     check_outputs(of_catalogue, pixels, out, mask)
+    if refine not in ("", "sam"):
+        fail(f"--refine {refine} is not known.", "There is --refine sam.")
+    if (refine or point or box) and of_catalogue:
+        fail("--refine, --point and --box are for files.", "Export the item's original first.")
+    if point or box:
+        _point_at(detector, sources, pixels, gsd, point or [], box or [], labels, out, as_json)
+        return
     at = Where(workers or settings.workers, scheduler or settings.scheduler)
     if of_catalogue:
         summary = _items(settings, detector, sources, gsd, change, labels, at, out, mask)
@@ -78,7 +95,8 @@ def detect(
         fail("--mosaic puts files where they lie on the ground; --pixels leaves that aside.", "Give one of them.")
     else:
         read_as = _ReadAs(pixels, gsd, mosaic)
-        summary = _files(spec, [Path(source) for source in sources], read_as, labels, at, out, mask, settings)
+        paths = [Path(source) for source in sources]
+        summary = _files(spec, paths, read_as, labels, at, out, mask, settings, refine)
     show(summary, as_json)
 
 
@@ -91,11 +109,13 @@ def _files(
     out: Path | None,
     mask: Path | None,
     settings: Settings,
+    refine: str,
 ) -> dict[str, Any]:
     from records.files import DirectoryStore
     from workers.cluster import shares_files
+    from workers.detect import Detection
     from workers.detect import detect as run
-    from workers.inputs import open_input, open_mosaic, stored
+    from workers.inputs import Input, open_input, open_mosaic, stored
     from workers.outputs import gsd_words
     from workers.results import detect_to_files
     from workers.tilecache import cache_of
@@ -107,12 +127,68 @@ def _files(
     for one in inputs:
         explain(gsd_words(one, spec.gsd), *one.notes)
     kept = cache_of(settings)
+    tighten: Callable[[Detection], Detection] = lambda found: found  # noqa: E731
+    if refine:
+        from detectors.sam import Sam
+        from workers.prompts import refined
+
+        sam = Sam.load()  # before hours of work, so that a missing checkpoint is told first
+        tighten = partial(refined, sam=sam)
     with at.connected() as client, bar() as progress:
-        if not shares_files(client):
-            inputs = [stored(one, DirectoryStore(settings.files_dir)) for one in inputs]
-        return detect_to_files(
-            lambda one, raw: run(client, spec, one, raw, cache=kept, progress=progress), inputs, labels, out, mask
+
+        def analysed(one: Input, raw: Path) -> Detection:
+            there = one if shares_files(client) else stored(one, DirectoryStore(settings.files_dir))
+            found = run(client, spec, there, raw, cache=kept, progress=progress)
+            return tighten(replace(found, input=one))
+
+        return detect_to_files(analysed, inputs, labels, out, mask)
+
+
+def _point_at(
+    detector: str,
+    sources: list[str],
+    pixels: bool,
+    gsd: float | None,
+    points: list[str],
+    boxes: list[str],
+    labels: "Labels",
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """What a person points at, in one picture."""
+    if detector != "sam" or len(sources) != 1:
+        fail(
+            "--point and --box are for sam and one source.", "flyonce detect sam SOURCE --point LON,LAT --out F.geojson"
         )
+    from detectors.sam import Sam
+    from records.files import write_atomically
+    from workers.inputs import open_input
+    from workers.outputs import about_input
+    from workers.prompts import Prompt, prompted
+    from workers.vectors import encode, features
+
+    one = open_input(Path(sources[0]), pixels=pixels, gsd=gsd)
+    asked = [Prompt(point=(x, y)) for x, y in (_numbers(text, 2) for text in points)]
+    asked += [Prompt(box=(w, s, e, n)) for w, s, e, n in (_numbers(text, 4) for text in boxes)]
+    sam = Sam.load()
+    grid, regions = prompted(one, sam, asked)
+    found = features(regions, grid, sam.spec.classes, labels, cell_m=sam.spec.gsd, min_area=0.0)
+    if out is not None:
+        write_atomically(out, encode(found, {"runs": [{"detector": "sam", "source": about_input(one)}]}))
+    if as_json:
+        print_json({"found": len(found), "out": str(out) if out else None})
+    else:
+        stdout.print(f"Found 发现: {len(found)} of {len(asked)} prompts 提示", highlight=False)
+
+
+def _numbers(text: str, count: int) -> list[float]:
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) != count:
+        fail(f"{text!r} is not {count} numbers with commas between them.", "As in --point 113.93,30.94.")
+    return values
 
 
 def _items(

@@ -18,8 +18,10 @@ from shapely.geometry import Polygon, mapping
 from imagery.errors import Refused
 from imagery.simulator.canvas import View
 from imagery.simulator.days import Day, two_days
-from imagery.simulator.flights import describe, fly, write_photos
+from imagery.simulator.filming import film
+from imagery.simulator.flights import PLAIN, describe, fly, write_photos
 from imagery.simulator.light import Picture, develop, expose
+from imagery.simulator.options import Hills, Options, hills
 from imagery.simulator.paint import paint_date, paint_ground
 from imagery.simulator.place import CRS, GROUND, Place, area_m2, place
 from imagery.simulator.scene import lay_out
@@ -155,14 +157,16 @@ def simulate(
     size_m: tuple[float, float] = SIZE,
     *,
     with_photos: bool = True,
+    options: Options = PLAIN,
 ) -> Simulation:
     """Write two simulated flights over one block into `out`.
 
     `before/` and `after/` each hold `orthophoto.tif` (EPSG:4547, 0.03 m, the second with a registration error of up to
     six pixels and an extent of its own) and `photos/` (nadir JPEGs with EXIF and DJI's XMP). `truth.geojson` (in
     EPSG:4326) tells what changed and what stayed, `poses.json` the exact cameras. The same seed gives the same bytes on
-    one machine. `with_photos=False` leaves the photos out, for whoever needs orthophotos alone. Raises Refused where
-    `out` is not empty.
+    one machine. `with_photos=False` leaves the photos out, for whoever needs orthophotos alone. `options` change the
+    photos: oblique, through a lens that bends, over hills (then `dem.tif` holds them). Raises Refused where `out` is
+    not empty.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise Refused("not-empty", f"{out} is not an empty folder.", "Name a new folder: nothing is overwritten.")
@@ -171,18 +175,24 @@ def simulate(
     scene, days, origin = lay_out(seed, width, height), two_days(seed), place(seed)
     registration = misregister(seed, width, height, GSD)
     dates = zip(("before", "after"), days, strict=True)
-    flights = [fly(seed, name, width, height, day) if with_photos else () for name, day in dates]
+    ground = hills(seed, options.relief) if options.relief else None
+    flights = [fly(seed, name, width, height, day, options, ground) if with_photos else () for name, day in dates]
     steps, done = 3 + len(flights[0]) + len(flights[1]), count(1)
 
     def tell(what: str) -> None:
         if on_progress is not None:
             on_progress(what, next(done), steps)
 
-    reach = np.concatenate([np.zeros((1, 2)), *(pose.corners() for flight in flights for pose in flight)])
+    seen = [pose.corners() for flight in flights for pose in flight] if options.plain else []
+    reach = np.concatenate([np.zeros((1, 2)), *seen])
     pad = math.ceil(max(-reach.min(), *(reach.max(axis=0) - size_m), EDGE) / GSD) + 8
     cols, rows = round(width / GSD), round(height / GSD)
     view = View(-pad * GSD, -pad * GSD, GSD, rows + 2 * pad, cols + 2 * pad)
     worlds = render(scene, view, days)
+    photo_view, photo_worlds = view, worlds
+    if with_photos and not options.plain:
+        photo_view = _around(scene)
+        photo_worlds = render(scene, photo_view, days)
     tell("the block on both dates")
 
     frames = View(0.0, 0.0, GSD, rows, cols), _frame(seed, width, height)
@@ -197,14 +207,16 @@ def simulate(
         tell(f"{name}/orthophoto.tif")
         one_more, taken = partial(tell, f"{name}/photos"), list[Path]()
         if with_photos:
-            taken = write_photos(folder / "photos", seed, name, worlds[i], view, days[i], flights[i], origin, one_more)
+            taken = write_photos(
+                folder / "photos", seed, name, photo_worlds[i], photo_view, days[i], flights[i], origin, one_more
+            )
         photos.append(tuple(taken))
     features = [_feature(number, one, origin) for number, one in enumerate(truth_of(scene), start=1)]
     mark = {"simulated": True, "seed": seed}
     truth = _write_json(out / "truth.geojson", {"type": "FeatureCollection", **mark, "features": features})
     exact = [pose for i, name in enumerate(("before", "after")) for pose in describe(name, flights[i], origin)]
     beside = registration.offset(np.array([width / 2]), np.array([height / 2]))
-    document = {
+    document: dict[str, Any] = {
         **mark,
         "crs": CRS,
         "ground": GROUND,
@@ -217,10 +229,43 @@ def simulate(
         },
         "photos": exact,
     }
+    if options.video and with_photos:
+        films = [
+            film(out / name, seed, name, photo_worlds[i], photo_view, flights[i], origin)
+            for i, name in enumerate(("before", "after"))
+        ]
+        document["videos"] = [{"file": path.relative_to(out).as_posix(), "frames": frames} for path, frames in films]
+    if ground is not None:
+        document["about"] = f"{document['about'].replace('The ground is flat. ', '')} The ground is that of dem.tif."
+        _write_dem(out / "dem.tif", ground, origin, size_m)
     poses = _write_json(out / "poses.json", document)
     changes = sum(feature["properties"]["change"] != "unchanged" for feature in features)
     times = days[0].taken, days[1].taken
     return Simulation(out, seed, (orthophotos[0], orthophotos[1]), (photos[0], photos[1]), times, truth, poses, changes)
+
+
+FAR_GSD = 0.06
+"""Metres per pixel of the world that far-looking photos are cut from."""
+
+
+def _around(scene: Scene) -> View:
+    """A view of all the ground that is drawn; beyond it far-looking photos show haze."""
+    reach = scene.margin - 0.5
+    cols, rows = (math.floor((side + 2 * reach) / FAR_GSD) for side in (scene.width, scene.height))
+    return View(-reach, -reach, FAR_GSD, rows, cols)
+
+
+def _write_dem(path: Path, ground: Hills, origin: Place, size_m: tuple[float, float]) -> Path:
+    """The heights of the hills in nodes of 1 m, 400 m around the block, metres above the sea."""
+    around = 400.0
+    x, y = (np.arange(-around, side + around) + 0.5 for side in size_m)
+    east, north = origin.to_map(-around, -around)
+    with rasterio.open(
+        path, "w", driver="GTiff", width=len(x), height=len(y), count=1, dtype="float32", crs=CRS, nodata=-9999.0,
+        transform=rasterio.Affine(1, 0, east, 0, -1, north), compress="deflate", predictor=3,
+    ) as file:  # fmt: skip
+        file.write((GROUND + ground.at(x[None, :], y[:, None])).astype(np.float32), 1)
+    return path
 
 
 def _frame(seed: int, width: float, height: float) -> View:

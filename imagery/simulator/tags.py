@@ -105,6 +105,14 @@ def xmp(recorded: Recorded, lens: Lens, note: str) -> bytes:
         "CalibratedOpticalCenterX": f"{lens.cx:.6f}",
         "CalibratedOpticalCenterY": f"{lens.cy:.6f}",
     }
+    if (bent := lens.distortion) is not None:
+        # DJI's order: focal lengths, centre from the middle of the picture, k1, k2, p1, p2, k3.
+        numbers = (
+            lens.focal, lens.focal, lens.cx - lens.width / 2, lens.cy - lens.height / 2,
+            bent.k1, bent.k2, bent.p1, bent.p2, bent.k3,
+        )  # fmt: skip
+        fields["DewarpFlag"] = "0"
+        fields["DewarpData"] = "2026-01-01;" + ",".join(f"{number:.9f}" for number in numbers)
     attributes = "\n".join(f'   drone-dji:{name}="{value}"' for name, value in fields.items())
     return f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/">

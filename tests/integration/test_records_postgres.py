@@ -1,4 +1,4 @@
-"""The unit tests of the books and of tickets, every one of them that asks for an `engine`, on a real PostgreSQL."""
+"""The unit tests of books, flights and tickets, every one of them that asks for an `engine`, on a real PostgreSQL."""
 
 import importlib.util
 import inspect
@@ -12,6 +12,8 @@ SAME_TESTS = (
     "records/test_outbox.py",
     "records/test_receipts.py",
     "records/test_history.py",
+    "records/test_uploads.py",
+    "stac/test_flights.py",
     "tickets/test_store.py",
 )
 

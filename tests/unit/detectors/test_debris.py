@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from detectors import checkpoint, debris, registry
 from detectors.debris import CLASSES, STRIDE, Debris, Net, planes, prepared
 from imagery.errors import Refused
+from imagery.simulator.simulate import draw
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +35,11 @@ def everywhere(pixels: torch.Tensor) -> torch.Tensor:
 
 def test_the_halo_covers_all_that_a_pixel_can_see() -> None:
     net = Net().eval()
-    for parameter in net.parameters():  # positive everywhere: nothing that is seen can cancel out or be cut by a ReLU
-        parameter.data.abs_().add_(0.01)
+    for name, parameter in net.named_parameters():
+        # Every kernel an average: what is seen can neither cancel out nor be cut off at 0 or 6 on its way.
+        parameter.data.fill_(0.0 if name.endswith("bias") else 1 / parameter[0].numel())
     side = 2 * debris.spec.halo + 64
-    x = torch.ones(1, 4, side, side, requires_grad=True)
+    x = torch.full((1, 4, side, side), 0.05, requires_grad=True)
     core = slice(debris.spec.halo, side - debris.spec.halo)
     net(x)[:, :, core, core].sum().backward()  # type: ignore[no-untyped-call]
     rows = x.grad[0].abs().sum((0, 2)).nonzero().ravel()  # type: ignore[index]
@@ -51,10 +53,13 @@ def test_core_halo_and_window_lie_on_the_networks_own_grid() -> None:
 
 def test_a_window_scores_as_the_same_ground_in_a_larger_window(shipped: Debris) -> None:
     halo, core = debris.spec.halo, 128
-    pixels = picture(3, core + 2 * halo + 96, core + 2 * halo + 160)
+    height, width = core + 2 * halo + 96, core + 2 * halo + 160
+    block = torch.from_numpy(draw(7, gsd=debris.GSD, size_m=(60.0, 50.0)).after)
+    pixels = block[None, :, :height, :width].contiguous()
     valid = everywhere(pixels)
     valid[:, :60, :300] = False
     large = shipped.scores(pixels, valid)
+    found = 0
     for row, col in ((0, 0), (96, 160), (48, 64)):
         part = (..., slice(row, row + core + 2 * halo), slice(col, col + core + 2 * halo))
         small = shipped.scores(pixels[part].contiguous(), valid[part].contiguous())
@@ -65,7 +70,8 @@ def test_a_window_scores_as_the_same_ground_in_a_larger_window(shipped: Debris) 
         assert ((one - other).abs() * same_class).max() <= 1
         marked, also = one >= 128, other >= 128
         assert (marked & also).sum() >= 0.99 * (marked | also).sum()
-        assert marked.any()
+        found += int(marked.sum())
+    assert found > 0
 
 
 def test_scores_do_not_depend_on_the_rest_of_the_batch(shipped: Debris) -> None:
@@ -131,7 +137,7 @@ def test_an_unknown_detector_is_refused_with_the_names_there_are() -> None:
 
 
 def test_weights_that_are_not_the_measured_file_are_refused(tmp_path: Path) -> None:
-    altered = bytearray((checkpoint.FOLDER / "debris-1.safetensors").read_bytes())
+    altered = bytearray((checkpoint.FOLDER / "debris-2.safetensors").read_bytes())
     altered[-1] ^= 1
     path = tmp_path / "altered.safetensors"
     path.write_bytes(altered)
@@ -180,4 +186,4 @@ def test_written_weights_come_back_as_float16_holds_them(tmp_path: Path) -> None
 
 
 def test_the_shipped_weights_stay_small() -> None:
-    assert (checkpoint.FOLDER / "debris-1.safetensors").stat().st_size <= 4 * 2**20
+    assert (checkpoint.FOLDER / "debris-2.safetensors").stat().st_size <= 4 * 2**20

@@ -5,14 +5,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from shapely import box
 
-from detectors import train
-from detectors.debris import CLASSES, GSD, VEHICLE
-from detectors.samples import IGNORE, LOOK_ALIKE, Sample, kept, labelled_frames, rasterise, rescaled
-from detectors.train import Crops, Plan
+from detectors import crops, pretrained, train
+from detectors.crops import Crops, Group
+from detectors.debris import CLASSES, GSD, STAGES, VEHICLE, Net
+from detectors.samples import (
+    IGNORE,
+    LOOK_ALIKE,
+    Sample,
+    backgrounds,
+    kept,
+    labelled_frames,
+    rasterise,
+    rescaled,
+)
+from detectors.train import Plan, groups
 
-SIDE = train.CROP + 32
+SIDE = crops.CROP + 32
 
 
 def yard(seed: int) -> Sample:
@@ -26,11 +37,17 @@ def yard(seed: int) -> Sample:
     return Sample(f"yard {seed}", image.clip(0, 255).astype(np.uint8), label)
 
 
+def bare(seed: int) -> Sample:
+    """Grey ground and nothing on it."""
+    image = np.random.default_rng(seed).normal(120, 8, (3, SIDE, SIDE)).clip(0, 255).astype(np.uint8)
+    return Sample(f"bare {seed}", image, np.zeros((SIDE, SIDE), dtype=np.uint8))
+
+
 def test_training_lowers_the_loss_and_repeats_bit_for_bit() -> None:
     plan = Plan(seed=3, steps=24, batch=2)
-    yards = [yard(seed) for seed in range(4)]
-    net, losses = train.train(yards, [], plan)
-    again, same = train.train(yards, [], plan)
+    samples = groups([yard(seed) for seed in range(4)], [yard(9)], [bare(1)], plan)
+    net, losses = train.train(samples, plan)
+    again, same = train.train(samples, plan)
     assert len(losses) == plan.steps
     assert np.mean(losses[-6:]) < 0.8 * np.mean(losses[:6])
     assert losses == same
@@ -39,32 +56,89 @@ def test_training_lowers_the_loss_and_repeats_bit_for_bit() -> None:
 
 
 def test_training_goes_on_from_given_weights() -> None:
-    yards = [yard(seed) for seed in range(4)]
-    net, losses = train.train(yards, [], Plan(seed=3, steps=24, batch=2))
-    _, further = train.train(yards, [], Plan(seed=4, steps=4, batch=2, rate=1e-5), net.state_dict())
+    plan = Plan(seed=3, steps=24, batch=2)
+    samples = groups([yard(seed) for seed in range(4)], [], [], plan)
+    net, losses = train.train(samples, plan)
+    _, further = train.train(samples, Plan(seed=4, steps=4, batch=2, rate=1e-5), net.state_dict())
     assert np.mean(further) < np.mean(losses[:6])
 
 
 def test_vehicles_are_looked_for_and_are_an_output_of_their_own() -> None:
     sample = yard(1)
     sample.label[:] = 0
-    sample.label[5:12, 7:12] = LOOK_ALIKE
-    _, label = Crops([sample], [], Plan(batch=6, near_share=1.0)).batch()
+    sample.label[90:97, 80:85] = LOOK_ALIKE
+    _, label = Crops([Group([sample], 1.0, near=1.0)], batch=6, seed=1).batch()
     assert VEHICLE in label.unique().tolist()
     assert set(label.unique().tolist()) <= {0, VEHICLE, IGNORE}
 
 
 def test_crops_keep_image_and_label_together() -> None:
-    crops = Crops([yard(1)], [yard(2)], Plan(seed=5, batch=6))
-    image, label = crops.batch()
-    assert image.shape == (6, 4, train.CROP, train.CROP)
-    assert label.shape == (6, train.CROP, train.CROP)
+    image, label = Crops([Group([yard(1)], 0.5), Group([yard(2)], 0.5)], batch=8, seed=5).batch()
+    assert image.shape == (8, 4, crops.CROP, crops.CROP)
+    assert label.shape == (8, crops.CROP, crops.CROP)
+    seen = set()
     for pixels, classes in zip(image, label, strict=True):
         ground = pixels[0][(classes == 0) & (pixels[3] > 0)].mean()
         for value, darker in ((1, True), (2, False)):
             if (classes == value).sum() > 200:
+                seen.add(value)
                 assert (pixels[0][classes == value].mean() < ground) == darker
         assert (classes[pixels[3] == 0] == IGNORE).all()
+    assert seen == {1, 2}
+
+
+def test_things_are_pasted_onto_bare_ground_with_their_label() -> None:
+    both = [Group([yard(1)], 0.5, near=1.0), Group([bare(1)], 0.5, near=0.0, pasted=1.0)]
+    image, label = Crops(both, batch=24, seed=2).batch()
+    plain = [Group([yard(1)], 0.5, near=1.0), Group([bare(1)], 0.5, near=0.0)]
+    _, before = Crops(plain, batch=24, seed=2).batch()
+    gained = [index for index in range(24) if not (before[index] == 1).any() and (label[index] == 1).sum() > 200]
+    assert gained
+    for index in gained:
+        pixels, classes = image[index], label[index]
+        assert pixels[0][classes == 1].mean() < pixels[0][classes == 0].mean()
+
+
+def test_training_starts_from_what_imagenet_taught(tmp_path: Path) -> None:
+    """A file with the names and shapes of EfficientNet-Lite0 and random numbers; the package's own file is read so."""
+    wanted = Net().state_dict()
+    given: dict[str, torch.Tensor] = {"_conv_stem.weight": torch.randn(32, 3, 3, 3), "_fc.weight": torch.randn(10, 4)}
+
+    def norm(name: str, width: int) -> None:
+        for part in ("weight", "bias", "running_mean", "running_var"):
+            given[f"{name}.{part}"] = torch.rand(width)
+
+    norm("_bn0", 32)
+    number = 0
+    for stage, blocks in enumerate(STAGES):
+        for index, (_, outputs, _, _, widen) in enumerate(blocks):
+            ours, theirs = f"stages.{stage}.{index}", f"_blocks.{number}"
+            wide = wanted[f"{ours}.depthwise.conv.weight"].shape[0]
+            for part, conv, bn, width in (
+                ("expand", "_expand_conv", "_bn0", wide),
+                ("depthwise", "_depthwise_conv", "_bn1", wide),
+                ("project", "_project_conv", "_bn2", outputs),
+            ):
+                if part != "expand" or widen > 1:
+                    given[f"{theirs}.{conv}.weight"] = torch.randn(wanted[f"{ours}.{part}.conv.weight"].shape)
+                    norm(f"{theirs}.{bn}", width)
+            number += 1
+    torch.save(given, tmp_path / pretrained.EFFICIENTNET)
+    net = Net()
+    missing = net.load_state_dict(pretrained.from_imagenet(tmp_path / pretrained.EFFICIENTNET), strict=False)
+    assert missing.unexpected_keys == []
+    assert {key.split(".")[0] for key in missing.missing_keys if not key.endswith("num_batches_tracked")} == {
+        "context", "to_eighth", "to_quarter", "to_half", "head",
+    }  # fmt: skip
+    assert torch.equal(net.stages[3][2].project.conv.weight, given["_blocks.7._project_conv.weight"])
+    assert torch.equal(net.stem.conv.weight[:, :3], given["_conv_stem.weight"])
+
+
+def test_pictures_of_bare_ground_are_brought_to_the_models_gsd(tmp_path: Path) -> None:
+    Image.new("RGB", (100, 60), (10, 20, 30)).save(tmp_path / f"wood@{GSD * 2}.png")
+    (found,) = backgrounds(tmp_path)
+    assert found.image.shape == (3, 120, 200)
+    assert not found.label.any()
 
 
 def test_the_data_hash_follows_every_pixel_and_every_label() -> None:

@@ -22,9 +22,19 @@ def gps(date: str, *time: float) -> dict[str, Any]:
     [
         (Metadata(CLOCK | {"OffsetTimeOriginal": "+08:00"}), 0, "2026-06-15T10:20:57+08:00", "offset"),
         (Metadata(CLOCK | {"OffsetTime": "-03:30"}), 0, "2026-06-15T10:20:57-03:30", "offset"),
-        (Metadata(CLOCK, xmp={"CreateDate": "2026-06-15T10:20:57+08:00"}), 0, "2026-06-15T10:20:57+08:00", "offset"),
+        (
+            Metadata(CLOCK, xmp={"xmp:CreateDate": "2026-06-15T10:20:57+08:00"}),
+            0,
+            "2026-06-15T10:20:57+08:00",
+            "offset",
+        ),
         # XMP's time of another moment tells nothing of this clock
-        (Metadata(CLOCK, xmp={"CreateDate": "2026-06-16T09:00:00+09:00"}), 114, "2026-06-15T10:20:57+08:00", "solar"),
+        (
+            Metadata(CLOCK, xmp={"xmp:CreateDate": "2026-06-16T09:00:00+09:00"}),
+            114,
+            "2026-06-15T10:20:57+08:00",
+            "solar",
+        ),
         (Metadata(CLOCK, gps("2026:06:15", 2.0, 20.0, 55.0)), 0, "2026-06-15T10:20:57+08:00", "gps"),
         # Nepal is 5:45 ahead, and the camera's clock 4 minutes wrong
         (Metadata(CLOCK, gps("2026:06:15", 4.0, 32.0, 0.0)), 0, "2026-06-15T10:20:57+05:45", "gps"),
@@ -35,7 +45,7 @@ def gps(date: str, *time: float) -> dict[str, Any]:
         (Metadata(CLOCK), -92, "2026-06-15T10:20:57-06:00", "solar"),
         (Metadata(CLOCK | {"SubsecTimeOriginal": "05"}), 1, "2026-06-15T10:20:57.050000+00:00", "solar"),
         (
-            Metadata(CLOCK, xmp={"UTCAtExposure": "2026:06:15 02:20:56.25"}),
+            Metadata(CLOCK, xmp={"drone-dji:UTCAtExposure": "2026:06:15 02:20:56.25"}),
             0,
             "2026-06-15T02:20:56.250000+00:00",
             "tag",

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from pyproj import Geod, Transformer
 from shapely.geometry import Polygon, shape
 
-from imagery import footprints
 from imagery.camera import Camera
-from imagery.footprints import from_position, outline_error, pose_footprint, position_footprint
-from imagery.values import Attitude, Lens, Position
+from imagery.footprints import from_position, pose_footprint, position_footprint
+from imagery.uncertainty import assumed_sigma, covariance
+from imagery.values import Attitude, Footprint, Lens, Position
 
 HERE = Position(lon=114.3, lat=30.6, above_ground=100.0, error_m=5.0)
 LENS = Lens(4000, 3000, 2000.0, 2000.0, 1500.0, "35mm-equivalent")
@@ -24,6 +24,11 @@ R = math.sqrt(0.5)
 NADIR = [(-100, 75), (100, 75), (100, -75), (-100, -75)]
 # Looking 60 degrees down, 0.75 of tangent up and down: rays at 60 -/+ 36.87 degrees; across, 100 m per 100 m of depth.
 NEAR, FAR = 100 / math.tan(math.radians(60) + math.atan(0.75)), 100 / math.tan(math.radians(60) - math.atan(0.75))
+
+
+def footprint_of(position: Position, attitude: Attitude, lens: Lens) -> tuple[Footprint | None, str | None]:
+    posed, note = pose_footprint(position, attitude, lens)
+    return posed and posed.footprint, note
 
 
 def half_width(down: float, at: float) -> float:
@@ -55,7 +60,7 @@ TILTED = [
     ],
 )
 def test_by_hand(attitude: Attitude, height: float, lens: Lens, corners: list[tuple[float, float]]) -> None:
-    footprint, _ = pose_footprint(replace(HERE, above_ground=height), attitude, lens)
+    footprint, _ = footprint_of(replace(HERE, above_ground=height), attitude, lens)
     assert footprint is not None
     local = Transformer.from_crs(4326, f"+proj=aeqd +lat_0={HERE.lat} +lon_0={HERE.lon}", always_xy=True)
     ring = footprint.geometry["coordinates"][0][:-1]
@@ -81,25 +86,21 @@ def test_error_is_what_many_flights_scatter_by(attitude: Attitude) -> None:
     camera, rng, n = Camera(LENS, attitude, 60.0), np.random.default_rng(7), 4000
     outline = camera.outline()
     corners = camera.to_ground(outline)
-    height_sigma = math.hypot(footprints.HEIGHT_SIGMA, footprints.TERRAIN_SIGMA * 60)
+    sigma = assumed_sigma(replace(HERE, error_m=0.0), LENS.source, 60.0)
     shifts = []
-    for yaw, pitch, roll, height, focal in rng.normal(size=(n, 5)) * [
-        footprints.YAW_SIGMA,
-        footprints.TILT_SIGMA,
-        footprints.TILT_SIGMA,
-        height_sigma,
-        footprints.FOCAL_SIGMA["35mm-equivalent"],
-    ]:
+    spread = [sigma.yaw, sigma.tilt, sigma.tilt, sigma.height, sigma.focal]
+    for yaw, pitch, roll, height, focal in rng.normal(size=(n, 5)) * spread:
         posed = Attitude(attitude.yaw + yaw, attitude.pitch + pitch, attitude.roll + roll)
         other = Camera(replace(LENS, focal=2000 * (1 + focal)), posed, 60.0 + height)
         shifts.append(other.to_ground(outline) - corners)
     scattered = np.sqrt((np.array(shifts) ** 2).sum(axis=2).mean(axis=0)).max()
-    assert outline_error(camera) == pytest.approx(scattered, rel=0.1)
+    told = np.sqrt(np.trace(covariance(camera, sigma, outline), axis1=-2, axis2=-1).max())
+    assert told == pytest.approx(scattered, rel=0.1)
 
 
 def test_error_includes_the_position_s() -> None:
-    plain, _ = pose_footprint(HERE, Attitude(0, -90, 0), LENS)
-    precise, _ = pose_footprint(replace(HERE, error_m=0.02), Attitude(0, -90, 0), LENS)
+    plain, _ = footprint_of(HERE, Attitude(0, -90, 0), LENS)
+    precise, _ = footprint_of(replace(HERE, error_m=0.02), Attitude(0, -90, 0), LENS)
     assert plain is not None
     assert precise is not None
     assert plain.error_m == pytest.approx(math.hypot(precise.error_m, 5), abs=0.02)
@@ -107,7 +108,7 @@ def test_error_includes_the_position_s() -> None:
 
 def test_a_view_over_the_horizon_is_cut_and_said_so() -> None:
     # The picture's lower edge is 66.87 degrees down; its upper one 6.87 degrees in the sky.
-    seen, note = pose_footprint(HERE, Attitude(0, -30, 0), LENS)
+    seen, note = footprint_of(HERE, Attitude(0, -30, 0), LENS)
     assert seen is not None
     assert note is not None
     assert "left out" in note
@@ -115,14 +116,14 @@ def test_a_view_over_the_horizon_is_cut_and_said_so() -> None:
     _, north = zip(*(local.transform(*c) for c in seen.geometry["coordinates"][0]), strict=True)
     assert min(north) == pytest.approx(100 / math.tan(math.radians(66.87)), abs=0.01)
     assert max(north) == pytest.approx(500, abs=0.01)  # five heights: the limit
-    none, why = pose_footprint(HERE, Attitude(0, 45, 0), LENS)
+    none, why = footprint_of(HERE, Attitude(0, 45, 0), LENS)
     assert none is None
     assert why is not None
     assert "horizon" in why
 
 
 def test_across_the_antimeridian_it_comes_in_two_parts() -> None:
-    footprint, _ = pose_footprint(Position(179.9999, -17.0, above_ground=100.0), Attitude(0, -90, 0), LENS)
+    footprint, _ = footprint_of(Position(179.9999, -17.0, above_ground=100.0), Attitude(0, -90, 0), LENS)
     assert footprint is not None
     geometry = shape(footprint.geometry)
     assert geometry.geom_type == "MultiPolygon"
@@ -134,7 +135,7 @@ def test_across_the_antimeridian_it_comes_in_two_parts() -> None:
 
 
 def test_rings_turn_as_rfc_7946_wants_and_a_position_is_a_point() -> None:
-    footprint, _ = pose_footprint(HERE, Attitude(12, -80, 3), LENS)
+    footprint, _ = footprint_of(HERE, Attitude(12, -80, 3), LENS)
     assert footprint is not None
     assert shape(footprint.geometry).exterior.is_ccw
     assert footprint.geometry["coordinates"][0][0] == footprint.geometry["coordinates"][0][-1]

@@ -15,7 +15,15 @@ from sqlalchemy import Engine, inspect, text
 from records.engine import migrate, open_engine, transaction
 from records.schema import metadata, moment_of, moment_text
 
-DECLARING = ("records.jobs", "records.outbox", "records.receipts", "records.history", "tickets.tables")
+DECLARING = (
+    "records.jobs",
+    "records.outbox",
+    "records.receipts",
+    "records.history",
+    "records.uploads",
+    "stac.flight_tables",
+    "tickets.tables",
+)
 
 
 def test_declared_tables_equal_the_migrated_schema(engine: Engine) -> None:

@@ -181,7 +181,7 @@ def test_collections_are_valid_and_distinct(validate: Validate) -> None:
     for collection in collections:
         validate(collection)
         assert collection["summaries"]
-    assert len({collection["id"] for collection in collections}) == len(collections) == 6
+    assert len({collection["id"] for collection in collections}) == len(collections) == 9
     collections[0]["extent"]["spatial"]["bbox"][0][0] = 0.0
     assert all_collections()[0]["extent"]["spatial"]["bbox"][0][0] == -180.0, "copies are fresh"
 

@@ -415,3 +415,19 @@ def watch(catalog: SqliteCatalog, explain: Callable[[str, Any], None], query: Qu
         event.remove(catalog._engine, "before_cursor_execute", keep)
     for statement, params in seen:
         explain(statement, params)
+
+
+def test_an_item_is_changed_or_removed_with_nothing_between(catalog: SqliteCatalog) -> None:
+    put = item("a")
+    put["assets"] = {"o": {"href": f"/assets/{'ab' * 32}/x.jpg"}}
+    catalog.put_items([put])
+    changed = catalog.change_item("photos", "a", lambda found: {**(found or {}), "links": [{"href": "x"}]})
+    assert changed is not None
+    assert catalog.get_item("photos", "a") == changed
+    with pytest.raises(ItemError, match="can change"):
+        catalog.change_item("photos", "a", lambda found: {**(found or {}), "id": "b"})
+    assert catalog.change_item("photos", "a", lambda found: None) is None
+    assert catalog.get_item("photos", "a") is None
+    assert ids(catalog, Query(bbox=(-180, -90, 180, 90))) == []
+    assert catalog.items_of_file("ab" * 32) == []
+    assert catalog.change_item("photos", "a", lambda found: found) is None

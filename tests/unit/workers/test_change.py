@@ -82,6 +82,8 @@ def test_what_is_new_is_found_and_what_only_looks_different_is_not(whole):
     elsewhere = sum(polygon.difference(heap.buffer(heap.length / 20)).area for polygon in changed)
     assert elsewhere < 0.5 * heap.area
     assert {feature["properties"]["class"] for feature in document["features"]} == {"changed"}
+    largest = max(document["features"], key=lambda feature: feature["properties"]["area_m2"])
+    assert largest["properties"]["kind"] == "appeared"
     registration = document["flyonce"]["registration"]
     assert registration["shift_m"] == pytest.approx([0.2, 0.2], abs=0.05)
     assert found.cell == pytest.approx(GSD, rel=1e-3)

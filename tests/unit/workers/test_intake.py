@@ -1,10 +1,8 @@
 """Which files a batch consists of."""
 
-from pathlib import Path
-
 from PIL import Image
 
-from workers.intake import Candidate, Ignored, walk
+from workers.intake import Candidate, Ignored, Linked, walk
 
 
 def test_folders_are_walked_in_order_and_every_file_is_answered_once(tmp_path):
@@ -28,4 +26,22 @@ def test_what_was_named_itself_is_never_passed_over(tmp_path):
 def test_a_folder_that_links_to_itself_ends(tmp_path):
     (tmp_path / "loop").symlink_to(tmp_path)
     (tmp_path / "a.jpg").write_text("x")
-    assert [Path(one.path).name for one in walk([tmp_path])] == ["a.jpg"]
+    found = list(walk([tmp_path]))
+    assert [(one.path.name, type(one)) for one in found] == [("loop", Ignored), ("a.jpg", Candidate)]
+
+
+def test_a_link_in_a_folder_is_refused_by_name_and_one_that_was_named_is_followed(tmp_path):
+    outside = tmp_path / "elsewhere.jpg"
+    outside.write_text("x")
+    folder = tmp_path / "card"
+    folder.mkdir()
+    (folder / "link.jpg").symlink_to(outside)
+    (folder / "broken.jpg").symlink_to(tmp_path / "gone")
+    (folder / "notes.txt").symlink_to(outside)
+    found = list(walk([folder, folder / "link.jpg"]))
+    assert {one.path.name: one.refused.reason for one in found if isinstance(one, Linked)} == {
+        "link.jpg": "link",
+        "broken.jpg": "link",
+    }
+    assert [one.path.name for one in found if isinstance(one, Ignored)] == ["notes.txt"]
+    assert list(walk([folder / "link.jpg"])) == [Candidate(folder / "link.jpg", "link.jpg")]

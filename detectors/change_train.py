@@ -1,0 +1,392 @@
+"""Train the change network: `python -m detectors.change_train --out weights.safetensors --stock DIR`.
+
+Pairs are drawn by worker processes from `change_pairs` and `change_real` while the network learns. With `--steps` all
+pairs are there before the first step, in the order of their numbers, so that one seed, one machine and one thread count
+repeat a run; with `--seconds` learning fills the time that there is, and the log says what was drawn in it.
+`detectors.change_stock` makes the folder DIR. Nothing of pairs/levir_7, brighton_beach or OSBS_029 is in it.
+"""
+
+import argparse
+import hashlib
+import json
+import math
+import multiprocessing
+import queue
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from detectors import checkpoint
+from detectors.change_net import KINDS, VEHICLE, Net, prepared
+from detectors.change_pairs import ALTERED, APPEARED, DISAPPEARED, IGNORE, TRAINING_SEEDS, Pair, block, suburb
+from detectors.change_real import real
+from detectors.change_stock import Stock, load
+
+CROP = 256
+ROUND = ("block", "block", "suburb", "suburb", "real", "real", "real", "real")
+"""What is drawn, again and again."""
+SHARES = {"block": 0.5, "suburb": 0.25, "real": 0.25}
+"""Of the crops that are learned from."""
+HELD = 24
+"""The last numbers below the end of the training seeds, by whose pairs the log follows the learning."""
+_WEIGHT = (1.0, 2.0, 2.0, 2.0, 1.5)
+_AVERAGED = 0.998
+_CLOSING = 8.0
+"""Seconds kept for counting and writing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run depends on besides its pairs."""
+
+    seed: int = 1
+    batch: int = 96
+    rate: float = 3e-3
+    near_share: float = 0.6
+    """Share of crops about something that changed, or a vehicle."""
+
+
+def drawn(number: int, stock: Stock) -> Pair:
+    """The pair of a number."""
+    source = ROUND[number % len(ROUND)]
+    if source == "block":
+        return block(number)
+    return suburb(number) if source == "suburb" else real(number, stock)
+
+
+def _draw_for_ever(folder: Path, numbers: Sequence[int], into: "multiprocessing.Queue[Pair]") -> None:
+    torch.set_num_threads(1)
+    stock = load(folder)
+    for number in numbers:
+        into.put(drawn(number, stock))
+
+
+class Drawing:
+    """Worker processes that draw the pairs of some numbers, each its own share of them, in its order."""
+
+    def __init__(self, folder: Path, numbers: Sequence[int], workers: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._queue: multiprocessing.Queue[Pair] = context.Queue(maxsize=4 * workers)
+        self._workers: list[BaseProcess] = []
+        for index in range(workers):
+            share = numbers[index::workers]
+            process = context.Process(target=_draw_for_ever, args=(folder, share, self._queue), daemon=True)
+            process.start()
+            self._workers.append(process)
+
+    def ready(self, wait: float = 0.0) -> Iterator[Pair]:
+        """What has been drawn since; `wait`: seconds to wait for the first."""
+        try:
+            yield self._queue.get(timeout=wait) if wait else self._queue.get_nowait()
+            while True:
+                yield self._queue.get_nowait()
+        except queue.Empty:
+            return
+
+    def every(self) -> list[Pair]:
+        """All pairs, once they are drawn."""
+        found: list[Pair] = []
+        while any(process.is_alive() for process in self._workers):
+            found += self.ready(wait=0.5)
+        return [*found, *self.ready(wait=0.5)]
+
+    def stop(self) -> None:
+        for process in self._workers:
+            process.terminate()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kept:
+    """A pair on the device: `stack` uint8 [7, H, W] of before, after and label; `places` per value that occurs."""
+
+    stack: Tensor
+    gsd: float
+    places: list[np.ndarray]
+
+
+class Pool:
+    """All pairs that are there, and random crops of them."""
+
+    def __init__(self, plan: Plan, device: torch.device) -> None:
+        self._plan, self._device = plan, device
+        self._random = np.random.default_rng(plan.seed)
+        self._noise = torch.Generator(device).manual_seed(plan.seed)
+        self.pairs: dict[str, list[Kept]] = {name: [] for name in SHARES}
+        self.hashes: dict[str, str] = {}
+
+    def add(self, pair: Pair) -> None:
+        stack = np.concatenate((pair.before, pair.after, pair.label[None]))
+        self.hashes[pair.name] = hashlib.sha256(stack.tobytes()).hexdigest()
+        places = []
+        for value in range(1, VEHICLE + 1):
+            found = np.argwhere(pair.label == value).astype(np.int32)
+            if len(found):
+                places.append(found[:: max(1, len(found) // 4000)])
+        self.pairs[pair.source].append(Kept(torch.from_numpy(stack).to(self._device), pair.gsd, places))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the names and contents of all pairs, by name."""
+        lines = "".join(f"{name} {value}\n" for name, value in sorted(self.hashes.items()))
+        return hashlib.sha256(lines.encode()).hexdigest()
+
+    def batch(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Both dates as the network takes them, float [N, 5, CROP, CROP], and int64 labels [N, CROP, CROP]."""
+        names = [name for name, some in self.pairs.items() if some]
+        weights = np.array([SHARES[name] for name in names])
+        crops: list[Tensor] = []
+        cells: list[float] = []
+        for _ in range(self._plan.batch):
+            some = self.pairs[names[self._random.choice(len(names), p=weights / weights.sum())]]
+            crop, size = self._crop(some[int(self._random.integers(len(some)))])
+            crops.append(crop)
+            cells.append(size)
+        stack = torch.stack(crops)
+        dates, label = stack[:, :6].float(), stack[:, 6].long()
+        cell = torch.tensor(cells, device=self._device, dtype=torch.float32)
+        before, after = (disguised(dates[:, at : at + 3], self._noise) for at in (0, 3))
+        valid = self._seen(len(crops))
+        label[~valid] = IGNORE
+        return prepared(before, valid, cell), prepared(after, valid, cell), label
+
+    def _crop(self, kept: Kept) -> tuple[Tensor, float]:
+        rng = self._random
+        height, width = kept.stack.shape[1:]
+        side = CROP if rng.random() < 0.6 else round(CROP * math.exp(rng.uniform(-0.28, 0.28)))
+        side = min(side, height, width)
+        if kept.places and rng.random() < self._plan.near_share:
+            some = kept.places[rng.integers(len(kept.places))]
+            row, col = some[rng.integers(len(some))] - rng.integers(side // 8, side - side // 8, 2)
+        else:
+            row, col = rng.integers(0, height - side + 1), rng.integers(0, width - side + 1)
+        row, col = int(np.clip(row, 0, height - side)), int(np.clip(col, 0, width - side))
+        crop = kept.stack[:, row : row + side, col : col + side]
+        if side != CROP:
+            dates = F.interpolate(
+                crop[None, :6].float(), (CROP, CROP), mode="bilinear", align_corners=False, antialias=side > CROP
+            )[0]
+            label = F.interpolate(crop[None, 6:].float(), (CROP, CROP), mode="nearest")[0]
+            crop = torch.cat((dates, label)).round().clamp(0, 255).to(torch.uint8)
+        crop = torch.rot90(crop, int(rng.integers(4)), (1, 2))
+        if rng.random() < 0.5:
+            crop = crop.flip(2)
+        if rng.random() < 0.5:  # the other way round in time
+            label = crop[6].clone()
+            label[crop[6] == APPEARED] = DISAPPEARED
+            label[crop[6] == DISAPPEARED] = APPEARED
+            crop = torch.cat((crop[3:6], crop[:3], label[None]))
+        return crop, kept.gsd * side / CROP
+
+    def _seen(self, count: int) -> Tensor:
+        """bool [N, CROP, CROP]: now and then a corner or a border is not covered by both dates."""
+        device, noise = self._device, self._noise
+        angle, offset, cut = torch.rand((3, count, 1, 1), generator=noise, device=device)
+        y, x = torch.meshgrid(*[torch.linspace(-1, 1, CROP, device=device)] * 2, indexing="ij")
+        inside = x * torch.cos(6.283 * angle) + y * torch.sin(6.283 * angle) < 1.6 * offset
+        return torch.logical_or(inside, cut > 0.12)
+
+
+def disguised(image: Tensor, noise: torch.Generator) -> Tensor:
+    """float [N, 3, H, W] in 0..255 as another camera in other light would show them, each in its own way."""
+    count, device = len(image), image.device
+
+    def normal(spread: float, channels: int = 1) -> Tensor:
+        return torch.randn((count, channels, 1, 1), generator=noise, device=device) * spread
+
+    def uniform(low: float, high: float) -> Tensor:
+        return torch.rand((count, 1, 1, 1), generator=noise, device=device) * (high - low) + low
+
+    soft = F.avg_pool2d(image, 3, 1, 1, count_include_pad=False)
+    image = torch.lerp(image, soft, uniform(-0.7, 1.0).clamp_min(-0.4))
+    grey = image.mean(1, keepdim=True)
+    image = grey + (image - grey) * uniform(0.5, 1.4)
+    middle = image.mean((1, 2, 3), keepdim=True)
+    image = middle + (image - middle) * uniform(0.7, 1.35)
+    image = 255 * (image.clamp(0, 255) / 255) ** torch.exp(normal(0.2))
+    image = image * torch.exp(normal(0.15) + normal(0.05, 3)) + normal(7)
+    grain = torch.randn(image.shape, generator=noise, device=device)
+    return (image + grain * uniform(0, 6)).round().clamp(0, 255)
+
+
+def loss_of(logits: Tensor, label: Tensor) -> Tensor:
+    """Cross entropy, what changed weighing double, plus the Dice loss of "changed" over the batch."""
+    weight = torch.tensor(_WEIGHT, device=logits.device)
+    entropy = F.cross_entropy(logits, label, weight, ignore_index=IGNORE, label_smoothing=0.01)
+    learned = (label != IGNORE).float()
+    likely = logits.softmax(1)[:, 1:VEHICLE].sum(1) * learned
+    truth = ((label >= APPEARED) & (label <= ALTERED)).float()
+    dice = 1 - (2 * (likely * truth).sum() + 1) / (likely.sum() + truth.sum() + 1)
+    return entropy + 0.7 * dice
+
+
+def counted(net: nn.Module, pairs: Sequence[Kept], device: torch.device) -> dict[str, float]:
+    """Pixel F1 of "changed" at three thresholds over whole pairs that were not learned from."""
+    totals = dict.fromkeys((0.35, 0.5, 0.65), np.zeros(3))
+    for kept in pairs:
+        height, width = (side // 16 * 16 for side in kept.stack.shape[1:])
+        stack = kept.stack[:, :height, :width]
+        valid = torch.ones((1, height, width), dtype=torch.bool, device=device)
+        cell = torch.tensor([kept.gsd], device=device)
+        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16):
+            dates = [prepared(stack[None, at : at + 3], valid, cell) for at in (0, 3)]
+            likely = net(*dates).float().softmax(1)[0, 1:VEHICLE].sum(0)
+        label = stack[6]
+        truth, learned = (label >= APPEARED) & (label <= ALTERED), label != IGNORE
+        for threshold in totals:
+            found = (likely >= threshold) & learned
+            counts = [(found & truth).sum(), (found & ~truth).sum(), (~found & truth).sum()]
+            totals[threshold] = totals[threshold] + np.array([float(one) for one in counts])
+    return {
+        f"f1_at_{threshold}": round(float(2 * hit / max(1.0, 2 * hit + false + missed)), 4)
+        for threshold, (hit, false, missed) in totals.items()
+    }
+
+
+class Run:
+    """One training run."""
+
+    def __init__(self, plan: Plan, device: torch.device, pool: Pool) -> None:
+        torch.manual_seed(plan.seed)
+        self.plan, self.device, self.pool = plan, device, pool
+        self.net = Net().to(device).to(memory_format=torch.channels_last).train()
+        self.averaged = deepcopy(self.net)
+        self._optimiser = torch.optim.AdamW(self.net.parameters(), lr=plan.rate, weight_decay=1e-2)
+        self.steps = 0
+
+    def step(self, progress: float) -> Tensor:
+        """One step; `progress`: 0 at the run's start, 1 at its end. Returns the loss, on the device."""
+        warm = min(1.0, (self.steps + 1) / 100)
+        for part in self._optimiser.param_groups:
+            part["lr"] = self.plan.rate * warm * (0.5 + 0.5 * math.cos(math.pi * min(1.0, progress)))
+        before, after, label = self.pool.batch()
+        with torch.autocast(self.device.type, torch.bfloat16):
+            logits = self.net(
+                before.contiguous(memory_format=torch.channels_last),
+                after.contiguous(memory_format=torch.channels_last),
+            )
+        loss = loss_of(logits.float(), label)
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
+        self._optimiser.step()
+        self.steps += 1
+        share = 1 - min(_AVERAGED, self.steps / (self.steps + 10))
+        with torch.no_grad():
+            for mean, now in zip(self.averaged.state_dict().values(), self.net.state_dict().values(), strict=True):
+                if mean.is_floating_point():
+                    mean.lerp_(now, share)
+                else:
+                    mean.copy_(now)
+        return loss.detach()
+
+
+class Log:
+    """What happened when, printed as it does."""
+
+    def __init__(self) -> None:
+        self.lines: list[dict[str, Any]] = []
+        self._started = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._started
+
+    def note(self, **told: Any) -> None:
+        self.lines.append({"seconds": round(self.seconds, 1), **told})
+        print(json.dumps(self.lines[-1]), flush=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a run gives."""
+
+    net: Net
+    steps: int
+    data_sha256: str
+    pairs: dict[str, int]
+    held: dict[str, dict[str, float]]
+
+    def about(self, plan: Plan) -> dict[str, str]:
+        """What the weights' header says of them."""
+        return {
+            "plan": str(plan),
+            "steps": str(self.steps),
+            "kinds": " ".join(KINDS),
+            "data_sha256": self.data_sha256,
+            "pairs": json.dumps(self.pairs),
+            "trained_on": "simulated seeds 0 to 9999; orthos/banepa; orthos/naip_2009_2016; flights/caliterra_east",
+            "frames": " ".join(f"IMG_{n}.jpg" for n in (*range(9361, 9375), *range(9379, 9384))),
+            "held": json.dumps(self.held),
+        }
+
+
+def train(plan: Plan, device: torch.device, drawing: Drawing, log: Log, *, seconds: float, steps: int) -> Trained:
+    """Learn from what `drawing` draws: `steps` steps on all of it, or as many as fit into `seconds` from the log's
+    start."""
+    pool, watched = Pool(plan, device), Pool(plan, device)
+
+    def sort(pairs: Iterable[Pair]) -> None:
+        for pair in sorted(pairs, key=lambda pair: pair.number):
+            (watched if pair.number >= TRAINING_SEEDS - HELD else pool).add(pair)
+
+    if steps:
+        sort(drawing.every())
+    while not steps and not all(pool.pairs.values()) and log.seconds < seconds / 2:
+        sort(drawing.ready(wait=0.5))
+    log.note(drawn=len(pool.hashes), device=str(device))
+    run, losses = Run(plan, device, pool), list[Tensor]()
+    while (run.steps < steps) if steps else (log.seconds < seconds):
+        losses.append(run.step(run.steps / steps if steps else log.seconds / seconds))
+        if not steps and run.steps % 10 == 0:
+            sort(drawing.ready())
+        if run.steps % (max(1, steps // 10) if steps else 200) == 0:
+            log.note(step=run.steps, loss=round(float(torch.stack(losses).mean()), 4), drawn=len(pool.hashes))
+            losses = []
+    net = run.averaged.eval()
+    held = {name: counted(net, some, device) for name, some in watched.pairs.items() if some}
+    log.note(step=run.steps, held=held)
+    return Trained(net, run.steps, pool.digest, {name: len(some) for name, some in pool.pairs.items()}, held)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line; see `--help`."""
+    log, usual = Log(), Plan()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="safetensors file to write; its log beside it")
+    parser.add_argument("--stock", type=Path, required=True, help="folder that detectors.change_stock packed")
+    parser.add_argument("--seconds", type=float, default=0.0, help="how long the run may take, all in all")
+    parser.add_argument("--steps", type=int, default=0, help="steps of a repeatable run, instead of --seconds")
+    parser.add_argument("--pairs", type=int, default=400, help="pairs of a repeatable run")
+    parser.add_argument("--workers", type=int, default=6, help="processes that draw")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--batch", type=int, default=usual.batch)
+    parser.add_argument("--rate", type=float, default=usual.rate)
+    parser.add_argument("--seed", type=int, default=usual.seed)
+    given = parser.parse_args(arguments)
+    if (given.seconds > 0) == (given.steps > 0):
+        parser.error("say either --seconds or --steps")
+    plan = Plan(seed=given.seed, batch=given.batch, rate=given.rate)
+    numbers = range(given.pairs if given.steps else TRAINING_SEEDS - HELD)
+    held = range(TRAINING_SEEDS - HELD, TRAINING_SEEDS) if given.seconds else ()
+    drawing = Drawing(given.stock, [*held, *numbers], given.workers)
+    try:
+        seconds = max(1.0, given.seconds - _CLOSING) if given.seconds else 0.0
+        trained = train(plan, torch.device(given.device), drawing, log, seconds=seconds, steps=given.steps)
+    finally:
+        drawing.stop()
+    about = trained.about(plan)
+    print(f"{given.out} {checkpoint.write(given.out, trained.net.state_dict(), about)}")
+    given.out.with_suffix(".json").write_text(json.dumps({"about": about, "log": log.lines}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""A video or a piece of telemetry to a `Capture`: its track, and the ground that it shows second by second."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import shapely
+from shapely.geometry import shape
+
+from imagery.clips import Seen, footprints
+from imagery.errors import Refused
+from imagery.ground import as_geojson
+from imagery.klv import packets, track_of
+from imagery.logs import read_csv, read_gpx
+from imagery.mpegts import timed_packets
+from imagery.sniff import MediaType, media_type
+from imagery.srt import parse_srt, read_srt
+from imagery.track import Track
+from imagery.values import Capture, Footprint
+from imagery.video import Clip, probe, subtitles
+
+GNSS_ERROR = 5.0
+SIDECARS = (".SRT", ".srt", ".Srt", ".gpx", ".GPX", ".csv", ".CSV", ".klv")
+SLACK = 5.0
+"""Seconds, and a tenth of the video: telemetry that is longer or shorter by more is that of another video."""
+DIGITS = 7
+MOST_KLV = 512 << 20
+
+
+def read_telemetry(path: str | Path, kind: MediaType) -> Track:
+    """The track of a telemetry file. Raises `Refused` as the readers of its kind do."""
+    if kind == "application/x-subrip":
+        return read_srt(path)
+    if kind == "application/x-misb-klv":
+        if Path(path).stat().st_size > MOST_KLV:
+            raise Refused("too-large", f"{path}: too much KLV at once.", "Send the flight in parts.")
+        return track_of([(None, packet) for packet in packets(Path(path).read_bytes())], path)
+    return read_gpx(path) if kind == "application/gpx+xml" else read_csv(path)
+
+
+def telemetry_capture(path: str | Path, kind: MediaType) -> Capture:
+    """Telemetry that came without its video: a track, and nothing seen."""
+    track = read_telemetry(path, kind)
+    return _capture("telemetry", kind, track, None, ())
+
+
+def video_capture(
+    path: str | Path, kind: MediaType, beside: Path | None = None, offset: float | None = None
+) -> Capture:
+    """A video with the telemetry that it holds, or that lies beside it under its name.
+
+    `beside`: where the video lay when it was sent; `offset`: seconds to add to the times of a GPX or CSV log, where its
+    clock and the video's do not tell. Raises `Refused`: no-telemetry, offset-unknown, telemetry-of-another-video, and
+    all that `probe` and the readers raise.
+    """
+    clip = probe(path)
+    track = _inside(path, kind, clip) or _beside(Path(beside or path), clip, offset, path)
+    if track is None:
+        raise Refused(
+            "no-telemetry",
+            f"{path}: holds no telemetry, and none lies beside it under its name (.SRT, .gpx, .csv).",
+            "Send the SRT or the log of the flight with the video.",
+        )
+    span = track.fixes[-1].seconds
+    if clip.seconds and not -SLACK <= clip.seconds - span <= max(SLACK, 0.5 * clip.seconds):
+        raise Refused(
+            "telemetry-of-another-video",
+            f"{path}: lasts {clip.seconds:.0f} s, its telemetry {span:.0f} s.",
+            "Send the telemetry that was recorded with this video.",
+        )
+    return _capture("video", kind, track, clip, footprints(track, clip.width, clip.height))
+
+
+def moments(capture: Capture) -> dict[str, Any]:
+    """The index from place to second, as GeoJSON: what each second of the video shows, and from which side."""
+    features = [
+        {
+            "type": "Feature",
+            "geometry": one.footprint.geometry,
+            "properties": {
+                "seconds": round(one.seconds, 3),
+                "lon": round(one.fix.lon, DIGITS),
+                "lat": round(one.fix.lat, DIGITS),
+                "height": one.fix.height,
+                "above_ground": one.fix.above_ground,
+                "yaw": round(one.yaw, 2),
+                "pitch": round(one.pitch, 2),
+                "error_m": one.footprint.error_m,
+            },
+        }
+        for one in capture.seen
+    ]
+    return {"type": "FeatureCollection", "features": features}
+
+
+def write_moments(capture: Capture, path: Path) -> None:
+    path.write_text(json.dumps(moments(capture), separators=(",", ":")), encoding="utf-8")
+
+
+def _inside(path: str | Path, kind: MediaType, clip: Clip) -> Track | None:
+    if kind == "video/mp2t":
+        found = list(timed_packets(path))
+        return track_of(found, path) if found else None
+    if clip.subtitles:
+        text = subtitles(path)
+        try:
+            return parse_srt(text, path) if text.strip() else None
+        except Refused as refused:
+            if refused.reason in ("no-telemetry", "no-position"):
+                return None
+            raise
+    return None
+
+
+def _beside(video: Path, clip: Clip, offset: float | None, told: str | Path) -> Track | None:
+    found = next((video.with_suffix(ending) for ending in SIDECARS if video.with_suffix(ending).is_file()), None)
+    if found is None:
+        return None
+    kind = media_type(found)
+    track = read_telemetry(found, kind)
+    if kind == "application/x-subrip":
+        return track
+    return shifted(track, _offset(track, clip, offset, told), clip.seconds)
+
+
+def _offset(track: Track, clip: Clip, offset: float | None, path: str | Path) -> float:
+    """Seconds to add to a log's times. A log that is as long as the video began with it; else both clocks tell, where
+    they overlap (containers keep the start or the end of the recording); else a person must."""
+    if offset is not None:
+        return offset
+    if clip.seconds and abs(track.duration - clip.seconds) <= 1.0:
+        return -track.fixes[0].seconds
+    start = track.start
+    if start is not None and track.zone == "utc" and clip.created is not None:
+        ahead = (start - clip.created).total_seconds() - track.fixes[0].seconds
+        if -track.fixes[-1].seconds <= ahead <= clip.seconds:
+            return ahead
+    raise Refused(
+        "offset-unknown",
+        f"{path}: the clocks of video and log do not tell when in the log the video began.",
+        "Say it: --offset SECONDS is added to the log's times.",
+    )
+
+
+def shifted(track: Track, seconds: float, end: float) -> Track:
+    """The track in the video's time, without what was before its start and after its end. Raises ValueError where
+    nothing is left."""
+    moved = [replace(fix, seconds=fix.seconds + seconds) for fix in track.fixes]
+    fixes = [fix for fix in moved if -0.001 <= fix.seconds <= end + 0.5]
+    note = f"the log's times were moved by {seconds:.1f} s"
+    return replace(track, fixes=tuple(fixes), notes=(*track.notes, note) if seconds else track.notes)
+
+
+def _capture(
+    kind: str, media: MediaType, track: Track, clip: Clip | None, seen: list[Seen] | tuple[Seen, ...]
+) -> Capture:
+    trusted = [shape(one.footprint.geometry) for one in seen]
+    notes = list(track.notes)
+    if trusted:
+        # A micrometre of snapping keeps hundreds of nearly equal footprints from making slivers.
+        area = shapely.union_all(trusted, grid_size=1e-8)
+        error = max(one.footprint.error_m for one in seen)
+        footprint = Footprint(as_geojson(shapely.simplify(area, 1e-7)), "pose", error)
+    else:
+        footprint = Footprint(track.geometry(1e-6), "position", GNSS_ERROR)
+        if kind == "video":
+            notes.append("nothing tells which ground the video shows: its geometry is the track of the aircraft")
+    return Capture(
+        kind=kind,  # type: ignore[arg-type]
+        media_type=media,
+        width=clip.width if clip else 0,
+        height=clip.height if clip else 0,
+        bands=3 if clip else 0,
+        dtype="uint8",
+        footprint=footprint,
+        taken=track.start or (clip.created if clip else None),
+        taken_zone={"utc": "tag", "solar": "solar"}.get(track.zone, "tag" if clip and clip.created else "none"),  # type: ignore[arg-type]
+        track=track,
+        seen=tuple(seen),
+        seconds=clip.seconds if clip else track.duration,
+        notes=tuple(notes),
+    )

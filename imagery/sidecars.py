@@ -1,0 +1,59 @@
+"""What lies beside a picture and says where it lies: a world file, and a `.prj` with the coordinate system."""
+
+from pathlib import Path
+
+from pyproj import CRS
+from pyproj.exceptions import CRSError
+
+from imagery.errors import Refused
+from imagery.ground import Affine
+
+WORLD = {
+    ".jpg": (".jgw", ".jpgw", ".wld"), ".jpeg": (".jgw", ".jpegw", ".wld"), ".png": (".pgw", ".pngw", ".wld"),
+    ".tif": (".tfw", ".tifw", ".wld"), ".tiff": (".tfw", ".tiffw", ".wld"), ".jp2": (".j2w", ".jp2w", ".wld"),
+}  # fmt: skip
+MOST_BYTES = 64 << 10
+
+
+def world_file(picture: Path) -> Affine | None:
+    """The transform of a picture's world file, in rasterio's order; None where there is none.
+
+    Six lines: the size of a pixel along x, two turns, its size along y, and the middle of the upper left pixel. Raises
+    `Refused` (damaged-sidecar).
+    """
+    path = _beside(picture, WORLD.get(picture.suffix.lower(), ()))
+    if path is None:
+        return None
+    try:
+        a, d, b, e, c, f = (float(part.replace(",", ".")) for part in _text(path).split()[:6])
+    except ValueError as error:
+        raise Refused(
+            "damaged-sidecar", f"{path}: is no world file: {error}.", "Export the picture with its world file again."
+        ) from error
+    return a, b, c - (a + b) / 2, d, e, f - (d + e) / 2
+
+
+def system(picture: Path) -> str | None:
+    """The coordinate system of a picture's `.prj`, as an authority's code where it has one, else as WKT. Raises
+    `Refused` (damaged-sidecar)."""
+    path = _beside(picture, (".prj",))
+    if path is None:
+        return None
+    try:
+        found = CRS.from_user_input(_text(path).strip())
+    except CRSError as error:
+        raise Refused(
+            "damaged-sidecar", f"{path}: names no coordinate system.", "Export the picture with its .prj again."
+        ) from error
+    code = found.to_epsg(min_confidence=70)
+    return f"EPSG:{code}" if code else str(found.to_wkt())
+
+
+def _beside(picture: Path, endings: tuple[str, ...]) -> Path | None:
+    names = [ending for plain in endings for ending in (plain, plain.upper())]
+    return next((picture.with_suffix(ending) for ending in names if picture.with_suffix(ending).is_file()), None)
+
+
+def _text(path: Path) -> str:
+    with path.open("rb") as file:
+        return file.read(MOST_BYTES).decode("utf-8-sig", "replace")

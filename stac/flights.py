@@ -1,0 +1,312 @@
+"""Flights as batches in the books: what was announced, what came, what became of it, and who closed it.
+
+Every change of a batch ends in `_settle`, which counts its files and writes the state that follows from them, with a
+row in the history where it changed. Transactions lock the flight's row first, so that two files that finish at once
+see each other.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, func, select, update
+from sqlalchemy import insert as sql_insert
+
+from imagery.errors import Refused
+from records import history, receipts
+from records.receipts import Outcome, Receipt
+from records.schema import now
+from stac.flight_states import Tally, check_close, check_late, state_of
+from stac.flight_tables import File, Flight, Sender, file_of, flight_files, flight_of, flights
+from stac.flight_values import Announced, Answer, Plan
+
+MOST_FILES = 100_000
+"""Files of one flight."""
+_CHUNK = 500
+"""Names asked for in one statement."""
+
+
+def open_flight(conn: Connection, plan: Plan, by: Sender) -> Flight:
+    """Create the flight, or take up the one of this name and department as it is.
+
+    What an earlier call said is kept; what it left empty is filled in. Raises `Refused`:
+    flight-of-another-department, flight-differs (security class or retention date).
+    """
+    history.hold(conn)
+    known = _find(conn, plan.id, lock=True)
+    if known is None:
+        moment = now(conn)
+        conn.execute(
+            sql_insert(flights).values(
+                **plan.to_json(),
+                id=plan.id,
+                state="receiving",
+                close_reason="",
+                created=moment,
+                created_by=by.name,
+                changed=moment,
+            )
+        )
+        history.append(conn, f"flight/{plan.id}", "create", plan.to_json(), by.name)
+        return get(conn, plan.id)
+    if known.plan.department != plan.department or known.plan.name != plan.name:
+        raise Refused(
+            "flight-of-another-department",
+            f"Flight {plan.name} belongs to {known.plan.department}, not to {plan.department}.",
+            "Choose another name for this flight.",
+        )
+    for what in ("security", "retain_until"):
+        said, kept = getattr(plan, what), getattr(known.plan, what)
+        if said != kept and said != getattr(Plan("-", "-"), what):
+            raise Refused(
+                "flight-differs",
+                f"Flight {plan.name} has {what} {kept}, not {said}.",
+                "Leave it out, or use a new flight.",
+            )
+    details = ("purpose", "platform", "pilot", "operator_licence", "airspace_approval")
+    told: dict[str, Any] = {
+        name: getattr(plan, name) for name in details if getattr(plan, name) and not getattr(known.plan, name)
+    }
+    if plan.open_ended and not known.plan.open_ended:
+        told["open_ended"] = True
+    if told:
+        conn.execute(update(flights).where(flights.c.id == plan.id).values(**told, changed=now(conn)))
+        history.append(conn, f"flight/{plan.id}", "describe", told, by.name)
+    return get(conn, plan.id)
+
+
+def announce(conn: Connection, flight_id: str, files: Sequence[Announced], by: Sender, *, late: str = "") -> Flight:
+    """Say that these files will come. Known ones are left as they are, unless another content is announced.
+
+    Raises `Refused`: no-such-flight, flight-closed (new files without `late`, a reason), too-many-files.
+    """
+    flight = _locked(conn, flight_id)
+    known = _files_named(conn, flight_id, [file.name for file in files])
+    new = [file for file in files if _is_new(known.get(file.name), file)]
+    if new:
+        check_late(closed=flight.closed_by is not None, reason=late)
+        held = conn.execute(
+            select(func.count()).select_from(flight_files).where(flight_files.c.flight == flight_id)
+        ).scalar_one()
+        if held + len(new) > MOST_FILES:
+            raise Refused(
+                "too-many-files", f"A flight holds at most {MOST_FILES:,} files.", "Send them as several flights."
+            )
+        if flight.closed_by is not None:
+            reopen(conn, flight_id, late, by.name)
+    moment = now(conn)
+    rows = [
+        {
+            "flight": flight_id,
+            "name": file.name,
+            "size": file.size,
+            "sha256": file.sha256,
+            "state": "expected",
+            "outcome": None,
+            "answer": None,
+            "sender": by.name,
+            "sender_role": by.role,
+            "late": flight.closed_by is not None,
+            "looked": False,
+            "tries": 0,
+            "changed": moment,
+        }
+        for file in {file.name: file for file in new}.values()
+    ]
+    if fresh := [row for row in rows if row["name"] not in known]:
+        conn.execute(sql_insert(flight_files), fresh)
+    for row in rows:
+        if row["name"] in known:
+            conn.execute(update(flight_files).where(_is(flight_id, str(row["name"]))).values(row))
+    for file in new:
+        if file.refused is not None:
+            reason, message, remedy = file.refused
+            _answer(conn, flight_id, file.name, "", 0, Answer("quarantined", None, reason, message, remedy))
+    return _settle(conn, flight_id, by.name)
+
+
+def receive(conn: Connection, flight_id: str, name: str, sha256: str, size: int, by: Sender) -> Flight:
+    """Note that a file has come whole and lies in the store; it waits for its answer now.
+
+    Raises `Refused`: no-such-flight, flight-closed (a file that was not announced).
+    """
+    flight = announce(conn, flight_id, [Announced(name, size, sha256)], by)
+    waiting = {"size": size, "sha256": sha256, "state": "received", "tries": 0, "changed": now(conn)}
+    said = {"sender": by.name, "sender_role": by.role}
+    row = _files_named(conn, flight_id, [name])[name]
+    if not (row.state == "answered" and row.sha256 == sha256):
+        conn.execute(update(flight_files).where(_is(flight_id, name)).values(**waiting, **said))
+    return _settle(conn, flight.id, by.name)
+
+
+def pending(conn: Connection, flight_id: str, limit: int) -> list[File]:
+    """Files that wait for their answer, by name."""
+    waiting = select(flight_files).where(flight_files.c.flight == flight_id, flight_files.c.state == "received")
+    return [file_of(row) for row in conn.execute(waiting.order_by(flight_files.c.name).limit(limit)).mappings()]
+
+
+def begin(conn: Connection, flight_id: str, names: Iterable[str]) -> None:
+    """Count that these files are about to be read, so that one which takes its reader down is known by it."""
+    for name in names:
+        conn.execute(update(flight_files).where(_is(flight_id, name)).values(tries=flight_files.c.tries + 1))
+
+
+def answer(conn: Connection, flight_id: str, answers: Iterable[tuple[str, str, int, Answer]], actor: str) -> Flight:
+    """Write what became of files (name, SHA-256 or nothing, size, answer), one receipt each."""
+    _locked(conn, flight_id)
+    for name, sha256, size, found in answers:
+        _answer(conn, flight_id, name, sha256, size, found)
+    return _settle(conn, flight_id, actor)
+
+
+def to_look_at(conn: Connection, flight_id: str) -> list[File]:
+    """Accepted files of which nobody has looked at the pixels yet."""
+    new = (flight_files.c.flight == flight_id) & (flight_files.c.outcome == "accepted") & ~flight_files.c.looked
+    return [
+        file_of(row) for row in conn.execute(select(flight_files).where(new).order_by(flight_files.c.name)).mappings()
+    ]
+
+
+def looked(conn: Connection, flight_id: str, name: str) -> None:
+    conn.execute(update(flight_files).where(_is(flight_id, name)).values(looked=True))
+
+
+def close(conn: Connection, flight_id: str, by: str, *, early: bool = False, reason: str = "") -> Flight:
+    """End the batch. Closing one that is closed changes nothing. Raises `Refused`: no-such-flight, files-missing,
+    no-reason."""
+    flight = _locked(conn, flight_id)
+    if flight.closed_by is not None:
+        return flight
+    count = tally(conn, flight_id)
+    check_close(count, early=early, reason=reason)
+    conn.execute(
+        update(flights).where(flights.c.id == flight_id).values(closed_by=by, close_reason=reason, changed=now(conn))
+    )
+    kind = "close-early" if count.missing or not count.received else "close"
+    history.append(conn, f"flight/{flight_id}", kind, {"reason": reason, "missing": count.missing}, by)
+    return _settle(conn, flight_id, by)
+
+
+def reopen(conn: Connection, flight_id: str, reason: str, by: str) -> Flight:
+    """Let late files into a closed batch. Raises `Refused`: no-such-flight, flight-closed (without a reason)."""
+    flight = _locked(conn, flight_id)
+    check_late(closed=flight.closed_by is not None, reason=reason)
+    if flight.closed_by is not None:
+        values = {"closed_by": None, "close_reason": "", "changed": now(conn)}
+        conn.execute(update(flights).where(flights.c.id == flight_id).values(values))
+        history.append(conn, f"flight/{flight_id}", "reopen", {"reason": reason}, by)
+    return _settle(conn, flight_id, by)
+
+
+def get(conn: Connection, flight_id: str) -> Flight:
+    """Raises `Refused` (`no-such-flight`)."""
+    found = _find(conn, flight_id)
+    if found is None:
+        raise _unknown(flight_id)
+    return found
+
+
+def recent(conn: Connection, limit: int = 50) -> list[Flight]:
+    rows = conn.execute(select(flights).order_by(flights.c.created.desc(), flights.c.id).limit(limit))
+    return [flight_of(row) for row in rows.mappings()]
+
+
+def files_of(conn: Connection, flight_id: str) -> list[File]:
+    rows = conn.execute(select(flight_files).where(flight_files.c.flight == flight_id).order_by(flight_files.c.name))
+    return [file_of(row) for row in rows.mappings()]
+
+
+def tally(conn: Connection, flight_id: str) -> Tally:
+    columns = (flight_files.c.state, flight_files.c.outcome)
+    counted = select(*columns, func.count()).where(flight_files.c.flight == flight_id).group_by(*columns)
+    by_state: dict[str, int] = {"expected": 0, "received": 0}
+    by_outcome: dict[str, int] = {}
+    for state, outcome, count in conn.execute(counted):
+        if state == "answered":
+            by_outcome[outcome] = by_outcome.get(outcome, 0) + count
+        else:
+            by_state[state] += count
+    return Tally(
+        by_state["expected"],
+        by_state["received"],
+        by_outcome.get("accepted", 0),
+        by_outcome.get("duplicate", 0),
+        by_outcome.get("quarantined", 0),
+    )
+
+
+def job_of(conn: Connection, flight_id: str, column: str) -> str | None:
+    """The job last put in for this flight: `take_job` or `look_job`."""
+    found: str | None = conn.execute(select(flights.c[column]).where(flights.c.id == flight_id)).scalar_one()
+    return found
+
+
+def set_job(conn: Connection, flight_id: str, column: str, job: str) -> None:
+    conn.execute(update(flights).where(flights.c.id == flight_id).values({column: job}))
+
+
+def _settle(conn: Connection, flight_id: str, actor: str) -> Flight:
+    flight = get(conn, flight_id)
+    count = tally(conn, flight_id)
+    state = state_of(count, open_ended=flight.plan.open_ended, closed=flight.closed_by is not None)
+    if state is flight.state:
+        return flight
+    conn.execute(update(flights).where(flights.c.id == flight_id).values(state=state, changed=now(conn)))
+    body = {"missing": count.missing, "pending": count.pending, "answered": count.answered, "refused": count.refused}
+    history.append(conn, f"flight/{flight_id}", state, body, actor)
+    return get(conn, flight_id)
+
+
+def _answer(conn: Connection, flight_id: str, name: str, sha256: str, size: int, found: Answer) -> None:
+    told = f"{found.message} {found.remedy}".strip()
+    receipts.add(conn, Receipt(flight_id, name, sha256, size, Outcome(found.outcome), found.reason, told, found.item))
+    row = _files_named(conn, flight_id, [name])[name]
+    # Sent again, a file of this flight is its own duplicate; what it became stays what the report says.
+    if found.outcome == "duplicate" and row.answer is not None and row.answer.item == found.item:
+        found = row.answer
+    values = {"size": size, "sha256": sha256 or None, "state": "answered", "outcome": found.outcome, "tries": 0}
+    where = _is(flight_id, name)
+    conn.execute(update(flight_files).where(where).values(**values, answer=found.to_json(), changed=now(conn)))
+
+
+def _is_new(known: File | None, file: Announced) -> bool:
+    if known is None:
+        return True
+    if known.state == "expected" and file.refused is None:
+        said = ((known.sha256, file.sha256), (known.size, file.size))
+        return any(before is not None and after is not None and before != after for before, after in said)
+    if known.answer is not None and known.answer.outcome == "quarantined" and known.sha256 is None:
+        return True  # it could not be sent then; perhaps it can now
+    return file.sha256 is not None and file.sha256 != known.sha256
+
+
+def _is(flight_id: str, name: str) -> Any:
+    return (flight_files.c.flight == flight_id) & (flight_files.c.name == name)
+
+
+def _locked(conn: Connection, flight_id: str) -> Flight:
+    history.hold(conn)  # who appends to the history after locking rows holds it first
+    found = _find(conn, flight_id, lock=True)
+    if found is None:
+        raise _unknown(flight_id)
+    return found
+
+
+def _unknown(flight_id: str) -> Refused:
+    return Refused(
+        "no-such-flight", f"There is no flight {flight_id[:80]!r}.", "Create it first: POST /api/flights 请先登记架次。"
+    )
+
+
+def _find(conn: Connection, flight_id: str, *, lock: bool = False) -> Flight | None:
+    asked = select(flights).where(flights.c.id == flight_id)
+    row = conn.execute(asked.with_for_update() if lock else asked).mappings().one_or_none()
+    return None if row is None else flight_of(row)
+
+
+def _files_named(conn: Connection, flight_id: str, names: Sequence[str]) -> Mapping[str, File]:
+    found: dict[str, File] = {}
+    for start in range(0, len(names), _CHUNK):
+        some = flight_files.c.name.in_(names[start : start + _CHUNK])
+        rows = conn.execute(select(flight_files).where(flight_files.c.flight == flight_id, some))
+        found |= {row["name"]: file_of(row) for row in rows.mappings()}
+    return found

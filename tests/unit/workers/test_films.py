@@ -1,0 +1,132 @@
+"""A video from the drone's card to the answer which second shows a place: ffmpeg, SRT, index, key frames, search."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pyproj import Geod, Transformer
+from shapely.geometry import Point, Polygon
+
+from catalog_api.access import Reader
+from imagery.camera import Camera
+from imagery.errors import Refused
+from imagery.inspect import inspect
+from imagery.simulator.options import Options
+from imagery.simulator.place import CRS
+from imagery.simulator.simulate import Simulation, simulate
+from imagery.values import Attitude, Lens
+from imagery.video import ffmpeg, frame, probe
+from sharing.policy import LOCAL_OPERATOR
+from tickets.codes import load_codes
+from workers.home import Home
+from workers.ingest import ingest
+
+GEOD = Geod(ellps="WGS84")
+TO_DEGREES = Transformer.from_crs(CRS, 4326, always_xy=True)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Simulation:
+    return simulate(tmp_path_factory.mktemp("film") / "out", 21, size_m=(60.0, 34.0), options=Options(video=True))
+
+
+@pytest.fixture(scope="module")
+def exact(made: Simulation) -> list[dict[str, Any]]:
+    document = json.loads(made.poses.read_text())
+    frames: list[dict[str, Any]] = document["videos"][0]["frames"]
+    for one in frames:
+        one["lens"] = document["photos"][0]["lens"]
+    return frames
+
+
+def corners_of(pose: dict[str, Any]) -> np.ndarray:
+    camera = Camera(Lens(**pose["lens"]), Attitude(**pose["attitude"]), pose["height_above_ground"])
+    ground = camera.to_ground([[0, 0], [1600, 0], [1600, 1200], [0, 1200]])
+    lon, lat = TO_DEGREES.transform(pose["easting"] + ground[:, 0], pose["northing"] + ground[:, 1])
+    return np.stack([lon, lat], axis=-1)
+
+
+def test_each_second_s_footprint_is_where_the_frame_was_taken(made: Simulation, exact: list[dict[str, Any]]) -> None:
+    path = made.folder / "before/video.mp4"
+    clip = probe(path)
+    assert (clip.width, clip.height) == (640, 480)
+    assert clip.seconds == pytest.approx(len(exact) / 5, abs=0.3)
+    capture = inspect(path)
+    assert capture.kind == "video"
+    assert len(capture.seen) == int(clip.seconds) + 1
+    for one in capture.seen:
+        truth = corners_of(exact[round(one.seconds * 5)])
+        told = np.array(one.footprint.geometry["coordinates"][0][:-1])
+        _, _, off = GEOD.inv(*truth.T, *told[[np.argmin(np.hypot(*(told - c).T)) for c in truth]].T)
+        assert float(np.max(off)) < 2.0
+        assert float(np.max(off)) < one.footprint.error_m
+    assert frame(path, 1.0).shape == (480, 640, 3)
+
+
+def test_a_place_is_found_by_second_and_side(made: Simulation, exact: list[dict[str, Any]], home: Home) -> None:
+    report = ingest(home, [made.folder / "before"], "film", "420902")
+    assert not report.quarantined
+    kinds = {one.item.partition("/")[0] for one in report.accepted}
+    assert kinds == {"photos", "orthophotos", "videos"}
+    pose = exact[len(exact) // 2]
+    lon, lat = TO_DEGREES.transform(pose["easting"], pose["northing"])
+    place = GEOD.fwd(lon, lat, 0.0, 5.0)
+    reader = Reader(home, load_codes(None), LOCAL_OPERATOR)
+    views = reader.views(place[0], place[1], 100)
+    by_kind = {view["collection"] for view in views}
+    assert by_kind == {"photos", "orthophotos", "videos", "frames"}
+    (video,) = (view for view in views if view["collection"] == "videos")
+    inside = [one for one in exact if Polygon(corners_of(one)).covers(Point(place[:2]))]
+    assert video["begins"] == pytest.approx(inside[0]["seconds"], abs=1.2)
+    assert video["ends"] == pytest.approx(inside[-1]["seconds"], abs=1.2)
+    assert video["flight"] == "film"
+    assert video["side"] == "S", "the camera was 5 m south of the place"
+    assert video["distance"] == pytest.approx(60, abs=3)
+    assert reader.views(lon + 0.01, lat, 100) == []
+
+
+def test_telemetry_of_another_video_is_refused(made: Simulation, tmp_path: Path, data: Path) -> None:
+    video = shutil.copy(made.folder / "before/video.mp4", tmp_path / "DJI_0001.MP4")
+    with pytest.raises(Refused) as refused:
+        inspect(video)
+    assert refused.value.reason == "no-telemetry"
+    shutil.copy(data / "telemetry/srt/mavic_pro.SRT", tmp_path / "DJI_0001.SRT")
+    with pytest.raises(Refused) as refused:
+        inspect(video)
+    assert refused.value.reason == "telemetry-of-another-video"
+    (tmp_path / "DJI_0001.SRT").unlink()
+    (tmp_path / "DJI_0001.csv").write_text(
+        "seconds,lat,lon\n" + "".join(f"{i},30.6,{114 + i / 1e5}\n" for i in range(40))
+    )
+    with pytest.raises(Refused) as refused:
+        inspect(video)
+    assert refused.value.reason == "offset-unknown"
+    assert len(inspect(video, offset=-20.0).track.fixes) == 6  # type: ignore[union-attr]
+
+
+def test_videos_that_are_broken_or_no_videos(made: Simulation, tmp_path: Path) -> None:
+    whole = (made.folder / "before/video.mp4").read_bytes()
+    broken = {"cut.mp4": whole[: len(whole) // 2], "head.mp4": whole[:600], "noise.mp4": whole[:8] + bytes(4000)}
+    for name, content in broken.items():
+        path = tmp_path / name
+        path.write_bytes(content)
+        with pytest.raises(Refused) as refused:
+            inspect(path)
+        assert refused.value.reason in ("truncated", "damaged", "no-video", "no-telemetry")
+        assert name in refused.value.message
+
+
+def test_subtitles_inside_the_video_are_read(made: Simulation, tmp_path: Path) -> None:
+    source = made.folder / "before/video.mp4"
+    path = tmp_path / "inside.mp4"
+    command = [ffmpeg(), "-loglevel", "error", "-i", str(source), "-i", str(source.with_suffix(".SRT")), "-map", "0:v",
+               "-map", "1:s", "-c:v", "copy", "-c:s", "mov_text", "-y", str(path)]  # fmt: skip
+    subprocess.run(command, check=True)
+    capture = inspect(path)
+    assert capture.track is not None
+    assert len(capture.track.fixes) >= 10
+    assert capture.footprint.method == "pose"

@@ -1,0 +1,90 @@
+"""What is made of a video after it was catalogued: its index from place to second, a thumbnail and its key frames."""
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from imagery.clips import Seen, key_frames, lens_of
+from imagery.films import write_moments
+from imagery.footprints import pose_footprint
+from imagery.uncertainty import assumed_sigma
+from imagery.values import Capture, Position
+from imagery.video import frame
+from stac.assets import Stored, asset
+from stac.captures import frame_item
+from stac.store import Item
+from workers.home import Home
+
+MOST_FRAMES = 60
+THUMBNAIL_SIDE = 512
+QUALITY = 90
+
+
+def video_assets(home: Home, item: Item, path: Path, capture: Capture) -> dict[str, Any]:
+    """Assets of a video's item; its key frames are put into the catalogue. Raises `Refused` as `imagery.video` does."""
+    if capture.kind != "video":
+        return {}
+    title = Path(item["properties"]["title"]).stem
+    made: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(prefix="video-", dir=home.settings.home) as folder:
+        if capture.seen:
+            write_moments(capture, index := Path(folder, "moments.geojson"))
+            stored = _store(home, index, f"{title}-moments.geojson", "application/geo+json")
+            made["moments"] = asset(stored, "逐秒画面范围 What each second shows", "metadata")
+        middle = (capture.seconds or 0.0) / 2
+        picture = Image.fromarray(frame(path, middle, THUMBNAIL_SIDE))
+        picture.save(small := Path(folder, "thumbnail.jpg"), "JPEG", quality=85)
+        stored = _store(home, small, f"{title}-thumbnail.jpg", "image/jpeg")
+        made["thumbnail"] = asset(stored, "缩略图 Thumbnail", "thumbnail")
+        chosen = key_frames(capture.seen)
+        frames = [_frame(home, item, path, capture, one, Path(folder)) for one in _spread(chosen, MOST_FRAMES)]
+    home.catalog.put_items(frames)
+    return made
+
+
+def frame_capture(capture: Capture, one: Seen) -> Capture:
+    """One moment of a video as a photo."""
+    fix, lens = one.fix, lens_of(one.fix, capture.width, capture.height)
+    position = Position(fix.lon, fix.lat, fix.height, fix.above_ground, 5.0)
+    if lens is None or fix.attitude is None or fix.above_ground is None:
+        raise ValueError("a moment that shows ground has a pose")
+    posed, _ = pose_footprint(position, fix.attitude, lens)
+    return replace(
+        capture,
+        kind="photo",
+        media_type="image/jpeg",
+        footprint=one.footprint,
+        taken=fix.taken or capture.taken,
+        gsd=None if posed is None else posed.camera.gsd(),
+        position=position,
+        attitude=fix.attitude,
+        lens=lens,
+        sigma=assumed_sigma(position, lens.source, fix.above_ground),
+        camera_height=fix.above_ground,
+        track=None,
+        seen=(),
+        notes=(),
+    )
+
+
+def _frame(home: Home, item: Item, path: Path, capture: Capture, one: Seen, folder: Path) -> Item:
+    name = f"{Path(item['properties']['title']).stem}-{one.seconds:08.1f}s.jpg"
+    Image.fromarray(frame(path, one.seconds)).save(out := folder / name, "JPEG", quality=QUALITY)
+    stored = _store(home, out, name, "image/jpeg")
+    item_id = f"{item['id']}-{round(one.seconds * 10):06d}"
+    return frame_item(item, frame_capture(capture, one), item_id, seconds=one.seconds, picture=stored)
+
+
+def _spread(chosen: list[Seen], most: int) -> list[Seen]:
+    """At most `most` of the frames, evenly."""
+    if len(chosen) <= most:
+        return chosen
+    return [chosen[round(i * (len(chosen) - 1) / (most - 1))] for i in range(most)]
+
+
+def _store(home: Home, path: Path, name: str, media_type: str) -> Stored:
+    kept = home.files.put(path)
+    return Stored(name, kept.sha256, kept.size, media_type)

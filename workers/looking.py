@@ -1,0 +1,136 @@
+"""A later look at what was catalogued by its tags: every pixel decoded once, a thumbnail, a COG.
+
+Not part of the acknowledgement, since decoding costs more than ten times what reading tags does. A capture that turns
+out to be damaged leaves the catalogue for the quarantine, with its reason in the flight's report.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from imagery.cog import write_cog, write_thumbnail
+from imagery.errors import Refused
+from imagery.inspect import inspect
+from imagery.values import Georeference
+from records.engine import transaction
+from stac import flights
+from stac.assets import COG, Stored, asset
+from stac.collections import ELEVATION, ORTHOPHOTOS
+from stac.flight_tables import File, Flight
+from stac.store import Item
+from workers.beside import beside
+from workers.films import video_assets
+from workers.home import Home
+from workers.taking import ACTOR, Progress, put_flight, quarantined
+
+THUMBNAIL_SIDE = 512
+THREADS = 2
+"""Each holds one decoded picture, or a few blocks of a raster."""
+BATCH = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One capture after the look: its item, and the assets made from it or why it cannot be used."""
+
+    file: File
+    item: Item | None
+    made: dict[str, Any]
+    refused: Refused | None = None
+
+
+def look(home: Home, flight_id: str, progress: Progress) -> dict[str, Any]:
+    """Look at every capture of a flight that nobody has looked at yet; how many, and how many were damaged."""
+    with home.engine.connect() as conn:
+        flight = flights.get(conn, flight_id)
+        waiting = flights.to_look_at(conn, flight_id)
+    damaged, done = 0, 0
+    with ThreadPoolExecutor(THREADS) as pool:
+        for batch in _batches(waiting):
+            progress(batch[0].name, done, len(waiting))
+            seen = list(pool.map(lambda file: _look_at(home, flight, file), batch))
+            _write(home, flight, seen)
+            damaged += sum(one.refused is not None for one in seen)
+            done += len(batch)
+    if waiting:
+        progress(flight_id, done, len(waiting))
+    if damaged:
+        with home.engine.connect() as conn:
+            put_flight(home, flights.get(conn, flight_id))
+    return {"flight": flight_id, "looked": done, "damaged": damaged}
+
+
+def _batches(files: list[File]) -> Iterator[list[File]]:
+    for start in range(0, len(files), BATCH):
+        yield files[start : start + BATCH]
+
+
+def _look_at(home: Home, flight: Flight, file: File) -> Seen:
+    reference = file.answer.item if file.answer is not None else None
+    collection, _, name = (reference or "").partition("/")
+    item = home.catalog.get_item(collection, name)
+    if item is None or "thumbnail" in item["assets"]:
+        return Seen(file, None, {})  # withdrawn, or seen as part of another flight
+    path = home.files.path(file.sha256 or "")
+    try:
+        with beside(home, flight, file.name) as place:
+            capture = inspect(path, sent=place)
+        if capture.track is not None:
+            return Seen(file, item, video_assets(home, item, path, capture))
+        return Seen(file, item, _derived(home, item, path, capture.georeference))
+    except Refused as refused:
+        return Seen(file, item, {}, refused)
+
+
+def _derived(home: Home, item: Item, path: Path, place: Georeference | None) -> dict[str, Any]:
+    """The assets of its thumbnail and, for a raster, its COG."""
+    stem = PurePosixPath(item["properties"]["title"]).stem
+    original, assets = item["assets"]["original"], {}
+    with tempfile.TemporaryDirectory(prefix="look-", dir=home.settings.home) as folder:
+        if item["collection"] in (ORTHOPHOTOS, ELEVATION):
+            write_cog(path, made := Path(folder, "cog.tif"), place)
+            fields = {key: original[key] for key in ("data_type", "bands") if key in original}
+            cog = _store(home, made, f"{stem}.cog.tif", COG)
+            assets["cog"] = asset(cog, "云优化影像 Cloud-optimized GeoTIFF", "data", "visual", **fields)
+        write_thumbnail(path, small := Path(folder, "thumbnail.jpg"), THUMBNAIL_SIDE)
+        thumbnail = _store(home, small, f"{stem}-thumbnail.jpg", "image/jpeg")
+        assets["thumbnail"] = asset(thumbnail, "缩略图 Thumbnail", "thumbnail")
+    return assets
+
+
+def _after(seen: Seen, item: Item | None) -> Item | None:
+    """The item with what was made of it; none where it turned out to be damaged."""
+    if item is None or seen.refused is not None:
+        return None
+    return {**item, "assets": {**item["assets"], **seen.made}}
+
+
+def _store(home: Home, path: Path, name: str, media_type: str) -> Stored:
+    kept = home.files.put(path)
+    return Stored(name, kept.sha256, kept.size, media_type)
+
+
+def _write(home: Home, flight: Flight, batch: list[Seen]) -> None:
+    for one in batch:
+        if one.item is not None:
+            # Changed in place: another flight may become its second owner meanwhile.
+            home.catalog.change_item(one.item["collection"], one.item["id"], partial(_after, one))
+    with transaction(home.engine) as conn:
+        answers = [
+            (
+                one.file.name,
+                one.file.sha256 or "",
+                one.file.size or 0,
+                quarantined(one.refused, str(home.files.path(one.file.sha256 or "")), one.file.name),
+            )
+            for one in batch
+            if one.refused is not None
+        ]
+        if answers:
+            flights.answer(conn, flight.id, answers, ACTOR)
+        for one in batch:
+            flights.looked(conn, flight.id, one.file.name)

@@ -1,0 +1,297 @@
+"""Files that lie in the store into the catalogue: read by several threads, written and answered in batches.
+
+A batch may be the last before a crash at any point. Its items are put first, under ids that follow from the files'
+hashes; then one transaction writes all answers, receipts and the job that will look at the pixels. A run after a crash
+finds what has no answer and makes the same items again, so that nothing is lost and nothing is there twice.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import PurePosixPath
+from typing import Any
+
+from imagery.errors import Refused
+from imagery.gcj02 import seems_shifted
+from imagery.inspect import inspect
+from imagery.values import Capture
+from records import receipts
+from records.engine import transaction
+from sharing.policy import Action, Principal, Role, decide
+from stac import flights
+from stac.assets import Stored
+from stac.captures import capture_item
+from stac.collections import FLIGHTS
+from stac.flight_report import flight_report
+from stac.flight_states import State
+from stac.flight_tables import File, Flight, Sender
+from stac.flight_values import Answer, cameras_note
+from stac.items import Custody, flight_item, strictest
+from stac.store import Item
+from stac.times import rfc3339
+from workers.beside import beside
+from workers.home import Home
+from workers.jobs import LookJob
+from workers.receiving import wake
+
+ID_DIGITS = 20
+"""Of the SHA-256, in an item's id: 80 bits."""
+BATCH = 32
+MOST_TRIES = 2
+"""A file that took its reader down so often is not read again."""
+THREADS = min(4, 2 * (os.cpu_count() or 1))
+ACTOR = "worker"
+_KINDS = {
+    "photos": "张照片 photos",
+    "orthophotos": "幅正射影像 orthophotos",
+    "videos": "段视频 videos",
+    "elevation": "幅高程 elevation models",
+}
+
+Progress = Callable[[str, int, int], None]
+"""Called with the file at hand, the files done and the files in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A file in the store. `shown` is what its sender calls it, for messages."""
+
+    name: str
+    sha256: str
+    size: int
+    sender: Sender
+    shown: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one file came to, before anything is written: an item to be put, or None, and the answer."""
+
+    item: Item | None
+    answer: Answer
+
+
+def custody_of(flight: Flight) -> Custody:
+    return Custody(flight.plan.department, flight.plan.security, flight.plan.retain_until)
+
+
+def read(home: Home, flight: Flight, sent: Received) -> Reading:
+    """Read a file's tags, not its pixels. Writes nothing; any thread may call it."""
+    if known := _known(home, flight, sent):
+        return known
+    path = home.files.path(sent.sha256)
+    try:
+        if not sent.size:
+            raise Refused("empty", f"{path}: is empty (0 bytes).", "Copy it from the card again.")
+        with beside(home, flight, sent.name, sent.shown) as place:
+            capture = inspect(path, decode=False, sent=place)
+    except Refused as refused:
+        return Reading(None, quarantined(refused, str(path), sent.shown or sent.name))
+    item = _item(flight, sent, capture)
+    reference = f"{item['collection']}/{item['id']}"
+    return Reading(item, Answer("accepted", reference, footprint=capture.footprint.method, notes=capture.notes))
+
+
+def quarantined(refused: Refused, path: str, shown: str) -> Answer:
+    """The answer for a refused file, with the sender's name for it in the place of the store's."""
+    return Answer("quarantined", None, refused.reason, refused.message.replace(path, shown), refused.remedy)
+
+
+def write(home: Home, flight: Flight, batch: Sequence[tuple[Received, Reading]]) -> list[Answer]:
+    """Put the batch's items and answer its files; the answers, in the batch's order."""
+    first: dict[str, str | None] = {}
+    answers = []
+    for sent, reading in batch:
+        found = reading.answer
+        if reading.item is not None and found.outcome == "accepted":
+            if sent.sha256 in first:  # the same content twice in one batch
+                found = Answer("duplicate", first[sent.sha256])
+            else:
+                first[sent.sha256] = found.item
+        answers.append(found)
+    items = {reading.item["id"]: reading.item for _, reading in batch if reading.item is not None}
+    if items:
+        home.catalog.put_items(items.values())
+    with transaction(home.engine) as conn:
+        told = [(sent.name, sent.sha256, sent.size, found) for (sent, _), found in zip(batch, answers, strict=True)]
+        flights.answer(conn, flight.id, told, ACTOR)
+        if items:
+            wake(conn, LookJob(flight.id))
+    return answers
+
+
+def take(home: Home, flight_id: str, progress: Progress) -> dict[str, Any]:
+    """Answer everything that a flight has received; how many files, for the job's result."""
+    done = 0
+    with ThreadPoolExecutor(THREADS) as pool:
+        while batch := _next(home, flight_id):
+            with home.engine.connect() as conn:
+                flight = flights.get(conn, flight_id)
+                waiting = flights.tally(conn, flight_id).pending
+            progress(batch[0].name, done, done + waiting)
+            received = [Received(one.name, one.sha256 or "", one.size or 0, one.sender) for one in batch]
+            spent = [one.tries > MOST_TRIES for one in batch]
+            readings = pool.map(
+                lambda pair: _gave_up(pair[0]) if pair[1] else read(home, flight, pair[0]),  # noqa: B023 - used at once
+                zip(received, spent, strict=True),
+            )
+            write(home, flight, list(zip(received, readings, strict=True)))
+            done += len(batch)
+    with home.engine.connect() as conn:
+        flight = flights.get(conn, flight_id)
+    put_flight(home, flight)
+    return {"flight": flight_id, "answered": done, "state": flight.state}
+
+
+def put_flight(home: Home, flight: Flight) -> None:
+    """The flight's item over all that was ever accepted for it; left alone where nothing is new.
+
+    While files still come it is made anew only once it has grown by half, so that a long flight costs no more than its
+    files.
+    """
+    with home.engine.connect() as conn:
+        files = flights.files_of(conn, flight.id)
+    named = dict.fromkeys(file.answer.item for file in files if file.answer is not None and file.answer.item)
+    known = home.catalog.get_item(FLIGHTS, flight.id)
+    before = 0 if known is None else int(known["properties"]["flyonce:captures"])
+    if not named or (flight.state is State.RECEIVING and len(named) < 1.5 * before):
+        return
+    captures = [item for item in (_get(home, reference) for reference in named) if item is not None]
+    if not captures:
+        return
+    tally: dict[str, int] = {}
+    for capture in captures:
+        tally[capture["collection"]] = tally.get(capture["collection"], 0) + 1
+    cameras = cameras_note([str(capture["properties"].get("platform", "")) for capture in captures])
+    item = flight_item(
+        flight.id,
+        title=flight.plan.name,
+        custody=custody_of(flight),
+        captures=captures,
+        created=flight.created if known is None else datetime.fromisoformat(known["properties"]["created"]),
+        notes=[
+            *(f"{count} {_KINDS.get(kind, kind)}" for kind, count in sorted(tally.items())),
+            *([cameras] if cameras else []),
+            *shifted_notes(captures),
+        ],
+    )
+    if item != known:
+        home.catalog.put_items([item])
+
+
+def shifted_notes(captures: Sequence[Item]) -> list[str]:
+    """Warnings of rasters that lie beside the flight's own photos as GCJ-02 lies beside WGS84, though they say nothing
+    of it."""
+    flown = [one["properties"].get("pers:perspective_center") for one in captures]
+    places = [place for place in flown if place]
+    if not places:
+        return []
+    middle = sum(place[0] for place in places) / len(places), sum(place[1] for place in places) / len(places)
+    notes = []
+    for one in captures:
+        if one["collection"] == "orthophotos":
+            west, south, east, north = one["bbox"]
+            if seems_shifted(((west + east) / 2, (south + north) / 2), middle):
+                notes.append(f"{one['properties']['title']}: 疑似 GCJ-02 坐标 seems to be in GCJ-02, beside the photos")
+    return notes
+
+
+def report_of(home: Home, flight_id: str) -> dict[str, Any]:
+    """The whole report of a flight, as the API gives it. Raises `Refused` (no-such-flight)."""
+    with home.engine.connect() as conn:
+        flight, files = flights.get(conn, flight_id), flights.files_of(conn, flight_id)
+    return flight_report(flight, files, notes=notes_of(home, flight_id))
+
+
+def list_flights(home: Home, limit: int) -> list[dict[str, Any]]:
+    """The newest flights with their files counted, JSON-ready."""
+    with home.engine.connect() as conn:
+        found = [(flight, flights.tally(conn, flight.id)) for flight in flights.recent(conn, limit)]
+    return [
+        {
+            "flight": flight.id,
+            "name": flight.plan.name,
+            "department": flight.plan.department,
+            "state": flight.state,
+            "created": rfc3339(flight.created),
+            "missing": count.missing,
+            "waiting": count.pending,
+            "answered": count.answered,
+            "quarantined": count.refused,
+        }
+        for flight, count in found
+    ]
+
+
+def notes_of(home: Home, flight_id: str) -> list[str]:
+    """What the flight's item tells a person."""
+    item = home.catalog.get_item(FLIGHTS, flight_id)
+    return [] if item is None else list(item["properties"].get("flyonce:notes", []))
+
+
+def _next(home: Home, flight_id: str) -> list[File]:
+    """The next files to read, counted as begun: many together, or one alone that was begun before and not ended."""
+    with transaction(home.engine) as conn:
+        waiting = flights.pending(conn, flight_id, BATCH)
+        fresh = [file for file in waiting if not file.tries]
+        batch = fresh or waiting[:1]
+        flights.begin(conn, flight_id, [file.name for file in batch])
+    return batch
+
+
+def _gave_up(sent: Received) -> Reading:
+    refused = Refused(
+        "reader-died",
+        f"{sent.name}: the reader ended each time that it read this file.",
+        "Send the file to whoever runs flyonce; it is kept. 请联系管理员，文件已保留。",
+    )
+    return Reading(None, quarantined(refused, sent.name, sent.name))
+
+
+def _known(home: Home, flight: Flight, sent: Received) -> Reading | None:
+    """The answer for content that became an item before: told to whoever may see the item, and joined in silence for
+    everybody else, as a second owner of the one item."""
+    with home.engine.connect() as conn:
+        reference = receipts.item_of_file(conn, sent.sha256)
+    item = None if reference is None else _get(home, reference)
+    if item is None:
+        return None
+    principal = Principal(sent.sender.name, Role(sent.sender.role))
+    if decide(principal, Action.READ, item).allowed:
+        return Reading(None, Answer("duplicate", reference))
+    method = str(item["properties"]["flyonce:footprint_method"])
+    notes: Iterable[str] = item["properties"].get("flyonce:notes", ())
+    return Reading(
+        joined(item, custody_of(flight)), Answer("accepted", reference, footprint=method, notes=tuple(notes))
+    )
+
+
+def joined(item: Item, owner: Custody) -> Item:
+    """The item with a second owner: both departments, the stricter security class, the later retention date."""
+    said = item["properties"]
+    theirs = owner.properties(datetime.now(UTC))
+    owners = sorted({*said.get("flyonce:owners", [said["flyonce:department"]]), owner.department})
+    until = max(date.fromisoformat(one["flyonce:retain_until"]) for one in (said, theirs))
+    security = strictest([item, {"properties": theirs}])
+    changed = {"flyonce:owners": owners, "flyonce:security": security, "flyonce:retain_until": until.isoformat()}
+    return {**item, "properties": {**said, **changed}}
+
+
+def _get(home: Home, reference: str) -> Item | None:
+    collection, _, item = reference.partition("/")
+    return home.catalog.get_item(collection, item)
+
+
+def _item(flight: Flight, sent: Received, capture: Capture) -> Item:
+    """The capture's item with its original alone; thumbnail and COG come with the look at its pixels."""
+    original = Stored(PurePosixPath(sent.name).name, sent.sha256, sent.size, capture.media_type)
+    return capture_item(
+        capture,
+        sent.sha256[:ID_DIGITS],
+        custody=custody_of(flight),
+        flight=flight.id,
+        created=datetime.now(UTC),
+        original=original,
+    )
