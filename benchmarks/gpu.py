@@ -20,7 +20,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -110,11 +110,17 @@ def window_blocks(raster: Raster, tile: Tile) -> Pixels:
         for j in range(inside.col // BLOCK, (inside.col + inside.width - 1) // BLOCK + 1):
             place = Window(i * BLOCK, j * BLOCK, BLOCK, BLOCK)
             part = place.intersect(inside)
-            block = np.cumsum(inflated(raster.blocks[i][j]), axis=1, dtype=np.uint8)
+            block = decoded(raster.blocks[i][j], (i, j))
             rows, cols = part.slices_in(tile.full)
             data[:, rows, cols] = np.moveaxis(block[part.slices_in(place)], -1, 0)
             valid[rows, cols] = True
     return Pixels(data, valid)
+
+
+@lru_cache(maxsize=384)
+def decoded(block: bytes, place: tuple[int, int]) -> np.ndarray:  # noqa: ARG001 - equal blocks elsewhere count anew
+    """One block's pixels [BLOCK, BLOCK, 3]. As many are kept as GDAL's block cache holds by default in 300 MB."""
+    return np.cumsum(inflated(block), axis=1, dtype=np.uint8)
 
 
 def inflated(block: bytes) -> np.ndarray:

@@ -1,8 +1,9 @@
 """The one way in which this service reads: everything it hands out has passed `sharing.policy.decide`."""
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,11 @@ from sqlalchemy import func, select
 from stac_fastapi.types.errors import NotFoundError
 
 from imagery.errors import Refused
+from records.jobs import jobs
+from records.outbox import outbox
 from sharing.policy import Action, Principal, Right, decide
 from stac import visible
+from stac.aggregations import Aggregation
 from stac.store import Collection, Item, Page, Query
 from tickets import store, wire
 from tickets.codes import Codes
@@ -21,6 +25,15 @@ from workers.home import Home
 from workers.taking import list_flights, report_of
 
 PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file to hand out: the asset that names it, its bytes, and `read(start, stop)`, which gives them in pieces."""
+
+    asset: dict[str, Any]
+    size: int
+    read: Callable[[int, int], Iterator[bytes]]
 
 
 class Reader:
@@ -34,6 +47,10 @@ class Reader:
     def search(self, query: Query) -> Page:
         page = self._home.catalog.search(query)
         return Page(tuple(self._seen(page.items)), page.next, page.matched, page.prev)
+
+    def aggregate(self, query: Query, names: Sequence[str]) -> list[Aggregation]:
+        """Figures over what this principal may find."""
+        return self._home.catalog.aggregate(query, names) if self._sees() else []
 
     def collections(self) -> Sequence[Collection]:
         """Collections say what kinds of things there are, and what ground they cover."""
@@ -53,14 +70,42 @@ class Reader:
             raise NotFoundError(f"There is no item {item_id} in {collection}.")
         return found
 
-    def file(self, href: str, sha256: str) -> tuple[Path, dict[str, Any]]:
-        """The file of a stored href and the asset that hands it out. Raises `NotFoundError`."""
+    def file(self, href: str, sha256: str) -> File:
+        """The file of a stored href, with the asset that hands it out. Raises `NotFoundError`."""
         for item in self._home.catalog.items_of_file(sha256):
             if decide(self._principal, Action.READ, item).right is Right.PIXELS:
                 for asset in item["assets"].values():
-                    if asset["href"] == href and (path := self._home.asset_path(href)).is_file():
-                        return path, asset
+                    if asset["href"] == href:
+                        return self._open(asset, sha256)
         raise NotFoundError("There is no such file.")
+
+    def pixels(self, collection: str, item_id: str) -> Item:
+        """An item whose files may be read. Raises `NotFoundError`."""
+        item = self.item(collection, item_id)
+        if decide(self._principal, Action.READ, item).right is not Right.PIXELS:
+            raise NotFoundError(f"There is no item {item_id} in {collection} whose pixels you may see.")
+        return item
+
+    def seen_pixels(self, query: Query) -> list[Item]:
+        """The first items of a search whose files may be read."""
+        found = self._home.catalog.search(query).items
+        return [item for item in found if decide(self._principal, Action.READ, item).right is Right.PIXELS]
+
+    def address(self, asset: dict[str, Any]) -> str:
+        """Where GDAL reads an asset of an item that `pixels` or `seen_pixels` gave. Raises `Refused` (not-in-store) for
+        what lies elsewhere: nothing is fetched from an address that somebody wrote into an item."""
+        return self._home.asset_url(asset["href"])
+
+    def path(self, asset: dict[str, Any]) -> Path:
+        """A file on this machine with an asset of such an item. Raises `Refused`: not-in-store, lost-file."""
+        return self._home.asset_path(asset["href"])
+
+    def _open(self, asset: dict[str, Any], sha256: str) -> File:
+        files = self._home.files
+        try:
+            return File(asset, files.size(sha256), partial(files.read, sha256))
+        except FileNotFoundError as error:
+            raise NotFoundError("The store has lost this file.") from error
 
     def events(self, states: Sequence[State], limit: int) -> list[dict[str, Any]]:
         with self._home.engine.connect() as conn:
@@ -123,3 +168,17 @@ class Reader:
 
     def _seen(self, items: Iterable[Item]) -> Iterable[Item]:
         return filter(self._sees, items)
+
+
+def operation_counts(home: Home) -> dict[str, dict[str, float]]:
+    """How much stands in the books, for whoever keeps the service running: numbers, whatever may be seen of it."""
+    grouped = {"flyonce_jobs": jobs.c.state, "flyonce_events": events.c.state}
+    with home.engine.connect() as conn:
+        found = {
+            name: {str(state): float(count) for state, count in conn.execute(select(by, func.count()).group_by(by))}
+            for name, by in grouped.items()
+        }
+        waiting = outbox.c.delivered.is_(None)
+        pending = conn.execute(select(func.count()).select_from(outbox).where(waiting)).scalar_one()
+    counted = {name: float(count) for name, count in home.catalog.counts().items()}
+    return {**found, "flyonce_outbox": {"pending": float(pending)}, "flyonce_items": counted}

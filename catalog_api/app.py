@@ -8,13 +8,31 @@ from importlib.metadata import version
 from pathlib import Path
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import RedirectResponse
 from starlette.staticfiles import StaticFiles
 
 from catalog_api import docs
+from catalog_api.access import operation_counts
 from catalog_api.errors import add_handlers
 from catalog_api.guard import Guard
-from catalog_api.routes import assets, events, flights, health, jobs, stats, uploads, visible
+from catalog_api.limits import Limits
+from catalog_api.links import signer_of
+from catalog_api.observe import Metrics, Observed
+from catalog_api.routes import (
+    assets,
+    events,
+    flights,
+    health,
+    jobs,
+    links,
+    mosaics,
+    stats,
+    tiles,
+    uploads,
+    vectors,
+    visible,
+)
 from catalog_api.stac_app import DESCRIPTION, TITLE, add_stac
 from catalog_api.uploading import Uploads
 from records.settings import Settings
@@ -56,14 +74,28 @@ def create_app(settings: Settings | None = None, home: Home | None = None) -> Fa
     app.state.home = opened
     app.state.uploads = Uploads.of(opened)
     app.state.codes = load_codes(settings.codes)
+    app.state.metrics = Metrics()
+    app.state.metrics.gauge(lambda: operation_counts(opened))
+    app.state.signer = signer_of(settings)
     add_stac(app, version("flyonce"))
-    for routes in (health, assets, events, flights, uploads, jobs, stats, visible, docs):
+    routers = (health, assets, links, tiles, mosaics, vectors, events, flights, uploads, jobs, stats, visible, docs)
+    for routes in routers:
         app.include_router(routes.router)
     app.add_api_route("/", _to_console, include_in_schema=False)
     app.mount("/console", StaticFiles(directory=CONSOLE, html=True), name="console")
     add_handlers(app)
     key = settings.api_key
-    app.add_middleware(Guard, key=None if key is None else key.get_secret_value())
+    app.add_middleware(Guard, key=None if key is None else key.get_secret_value(), signer=app.state.signer)
+    app.add_middleware(Limits, most=settings.max_body, rate=settings.rate)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=[origin.strip() for origin in settings.cors_origins.split(",")],
+            allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["authorization", "content-type", "if-match", "if-none-match", "range", "x-api-key"],
+            expose_headers=["accept-ranges", "content-range", "etag", "location", "x-flyonce-items", "x-request-id"],
+        )
+    app.add_middleware(Observed, metrics=app.state.metrics)
     return app
 
 

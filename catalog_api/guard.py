@@ -3,17 +3,21 @@
 import base64
 import hmac
 import ipaddress
+import time
 from collections.abc import Iterable
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from catalog_api.errors import problem
+from catalog_api.links import speaker, token_in
 from imagery.errors import Refused
 from records.settings import Settings
+from records.tokens import Signer, TokenError
 from sharing.policy import ANONYMOUS, KEY_HOLDER, LOCAL_OPERATOR, Principal
 
-OPEN = ("/healthz", "/schemas/")
+OPEN = ("/healthz", "/readyz", "/schemas/")
 """Paths that need no key: they say nothing about what is kept here."""
 
 
@@ -23,6 +27,7 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
     # MapLibre runs its worker from a blob and draws images from blobs; everything else comes from here alone.
     "content-security-policy": "default-src 'self'; img-src 'self' data: blob:; worker-src 'self' blob:; "
     "object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -51,36 +56,50 @@ def is_loopback(host: str) -> bool:
 
 class Guard:
     """ASGI middleware. With a key it is asked of every request, as a bearer token or as a browser's password; without
-    one only this machine is answered, under its own names (a page elsewhere cannot borrow the browser by DNS)."""
+    one only this machine is answered, under its own names (a page elsewhere cannot borrow the browser by DNS). A signed
+    link stands in for the key where it leads."""
 
-    def __init__(self, app: ASGIApp, key: str | None) -> None:
+    def __init__(self, app: ASGIApp, key: str | None, signer: Signer) -> None:
         self.app = app
         self._key = None if key is None else key.encode()
+        self._signer = signer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        if self._key is None:
-            if not _from_here(scope, headers):
-                detail = "Without FLYONCE_API_KEY only this machine is answered, at localhost or 127.0.0.1."
-                await problem(403, detail, code="NotThisMachine")(scope, receive, _with_headers(send))
-                return
-            principal = LOCAL_OPERATOR
-        elif any(hmac.compare_digest(given, self._key) for given in _keys_in(headers)):
-            principal = KEY_HOLDER
-        elif scope["path"].startswith(OPEN):
-            principal = ANONYMOUS
-        else:
-            detail = "The API key is missing or wrong: send `Authorization: Bearer KEY`."
-            answer = problem(401, detail, code="Unauthorized")
-            for scheme in ('Basic realm="flyonce", charset="UTF-8"', 'Bearer realm="flyonce"'):
-                answer.headers.append("www-authenticate", scheme)  # one line each: browsers read only the first of one
-            await answer(scope, receive, _with_headers(send))
+        found = self._who(scope)
+        if isinstance(found, Response):
+            await found(scope, receive, with_headers(send))
             return
-        scope.setdefault("state", {})["principal"] = principal
-        await self.app(scope, receive, _with_headers(send))
+        scope.setdefault("state", {})["principal"] = found
+        await self.app(scope, receive, with_headers(send))
+
+    def _who(self, scope: Scope) -> Principal | Response:
+        """Who asks, or why nobody is answered."""
+        headers = Headers(scope=scope)
+        if self._key is None and not _from_here(scope, headers):
+            detail = "Without FLYONCE_API_KEY only this machine is answered, at localhost or 127.0.0.1."
+            return problem(403, detail, code="NotThisMachine")
+        if self._key is not None and any(hmac.compare_digest(given, self._key) for given in _keys_in(headers)):
+            return KEY_HOLDER
+        if (token := token_in(scope)) is not None:
+            return self._linked(token, scope["path"])
+        if self._key is None:
+            return LOCAL_OPERATOR
+        if scope["path"].startswith(OPEN):
+            return ANONYMOUS
+        answer = problem(401, "The API key is missing or wrong: send `Authorization: Bearer KEY`.", code="Unauthorized")
+        for scheme in ('Basic realm="flyonce", charset="UTF-8"', 'Bearer realm="flyonce"'):
+            answer.headers.append("www-authenticate", scheme)  # one line each: browsers read only the first of one
+        return answer
+
+    def _linked(self, token: str, path: str) -> Principal | Response:
+        try:
+            principal = speaker(self._signer, token, path, time.time())
+        except TokenError as error:
+            return problem(403, str(error), code="LinkRefused", field="token")
+        return principal or problem(403, "Whoever made this link is gone.", code="LinkRefused", field="token")
 
 
 def principal_of(scope: Scope) -> Principal:
@@ -120,7 +139,9 @@ def _is_other_machine(address: str) -> bool:
         return False  # a socket file, or a test client
 
 
-def _with_headers(send: Send) -> Send:
+def with_headers(send: Send) -> Send:
+    """`send` that gives every answer the headers that keep browsers safe."""
+
     async def add(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)

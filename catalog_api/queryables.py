@@ -1,12 +1,13 @@
 """What the collections' items can be asked for, as JSON Schema."""
 
+from collections.abc import Callable
 from typing import Any
 
 import attr
 from stac_fastapi.extensions.filter.client import BaseFiltersClient
-from stac_fastapi.types.errors import NotFoundError
 from starlette.requests import Request
 
+from catalog_api.access import Reader
 from catalog_api.stac_links import root_of
 from stac.collections import CHANGES, DETECTIONS, FLIGHTS, MODELS, ORTHOPHOTOS, PHOTOS
 
@@ -60,14 +61,16 @@ OF_COLLECTION: dict[str, dict[str, Any]] = {
 }
 
 
-@attr.s(auto_attribs=True)
+@attr.s(auto_attribs=True, kw_only=True)
 class Queryables(BaseFiltersClient):
     """GET /queryables: what all items have; GET /collections/ID/queryables: what its items have beside that."""
 
+    reader: Callable[[Request], Reader]
+
     def get_queryables(self, collection_id: str | None = None, **kwargs: Any) -> dict[str, Any]:
         request: Request = kwargs["request"]
-        if collection_id is not None and collection_id not in OF_COLLECTION:
-            raise NotFoundError(f"There is no collection {collection_id}.")
+        if collection_id is not None:
+            self.reader(request).collection(collection_id)
         here = "" if collection_id is None else f"/collections/{collection_id}"
         return {
             "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -12,16 +12,20 @@ from stac_fastapi.api.models import (
 )
 from stac_fastapi.extensions.fields import FieldsConformanceClasses, FieldsExtension
 from stac_fastapi.extensions.filter import FilterConformanceClasses, FilterExtension
+from stac_fastapi.extensions.free_text import FreeTextConformanceClasses, FreeTextExtension
 from stac_fastapi.extensions.pagination import TokenPaginationExtension
 from stac_fastapi.extensions.sort import SortExtension
 from stac_fastapi.extensions.sort.sort import SortConformanceClasses
 from stac_fastapi.types.config import ApiSettings
+from stac_fastapi.types.conformance import BASE_CONFORMANCE_CLASSES
 from stac_fastapi.types.search import APIRequest
+from starlette.responses import JSONResponse
 
 from catalog_api.queryables import Queryables
 from catalog_api.reading import reader_of
+from catalog_api.routes import aggregation, transactions
 from catalog_api.stac_client import CatalogClient
-from catalog_api.stac_requests import FilterPost, ItemsGet, SearchGet, SearchPost
+from catalog_api.stac_requests import CollectionsGet, FilterPost, ItemsGet, SearchGet, SearchPost
 from stac import cql2
 from stac.collections import STAC_VERSION
 
@@ -34,6 +38,15 @@ DESCRIPTION = "一次飞行，多方共享 Fly once, share with everyone: drone 
 _SORT_1_0 = ("https://api.stacspec.org/v1.0.0/item-search#sort", "https://api.stacspec.org/v1.0.0/ogcapi-features#sort")
 
 
+_COLLECTION_SEARCH = "https://api.stacspec.org/v1.0.0-rc.1/collection-search"
+_OF_COLLECTIONS = (
+    _COLLECTION_SEARCH,
+    "http://www.opengis.net/spec/ogcapi-common-2/1.0/conf/simple-query",
+    *(f"{_COLLECTION_SEARCH}#{part}" for part in ("free-text", "filter", "sort", "fields")),
+)
+_OF_ROUTES = (*transactions.CONFORMANCE, *aggregation.CONFORMANCE, "https://api.stacspec.org/v1.0.0-rc.2/children")
+
+
 class _ApiSettings(ApiSettings):
     """Without the `.env` file that stac-fastapi would read from wherever the process was started."""
 
@@ -41,10 +54,11 @@ class _ApiSettings(ApiSettings):
 
 
 def add_stac(app: FastAPI, version: str) -> None:
-    """Add core, features, item search, filter, sort, fields and paging under `/stac`."""
+    """Add core, features, collection and item search, filter, sort, fields, free text, aggregation, transactions and
+    children under `/stac`, the same over either catalogue."""
     # Not a subclass: stac-fastapi looks for extensions by the names of their classes.
     filters = FilterExtension(
-        client=Queryables(),
+        client=Queryables(reader=reader_of),
         conformance_classes=[
             FilterConformanceClasses.FILTER,
             FilterConformanceClasses.SEARCH,
@@ -64,6 +78,7 @@ def add_stac(app: FastAPI, version: str) -> None:
             ],
         ),
         FieldsExtension(conformance_classes=[FieldsConformanceClasses.SEARCH, FieldsConformanceClasses.ITEMS]),
+        FreeTextExtension(conformance_classes=[FreeTextConformanceClasses.SEARCH, FreeTextConformanceClasses.ITEMS]),
         TokenPaginationExtension(),
     ]
     # Every field is given, so that no stray variable of the environment (TITLE, ROOT_PATH) or .env file has a say.
@@ -78,11 +93,22 @@ def add_stac(app: FastAPI, version: str) -> None:
         docs_url="/docs",
         root_path="",
     )
+    client = CatalogClient(
+        reader=reader_of,
+        landing_page_id=TITLE,
+        title=TITLE,
+        description=DESCRIPTION,
+        stac_version=STAC_VERSION,
+        base_conformance_classes=[*BASE_CONFORMANCE_CLASSES, *_OF_COLLECTIONS, *_OF_ROUTES],
+    )
+    app.include_router(transactions.router)
+    app.include_router(aggregation.router)
+    app.add_api_route(
+        f"{PREFIX}/children", client.children, tags=["STAC"], summary="Children", response_class=JSONResponse
+    )
     StacApi(
         settings=settings,
-        client=CatalogClient(
-            reader=reader_of, landing_page_id=TITLE, title=TITLE, description=DESCRIPTION, stac_version=STAC_VERSION
-        ),
+        client=client,
         extensions=extensions,
         stac_version=STAC_VERSION,
         app=app,
@@ -92,6 +118,10 @@ def add_stac(app: FastAPI, version: str) -> None:
         items_get_request_model=cast(
             type[APIRequest],
             create_request_model("ItemCollectionRequest", ItemsGet, extensions, request_type="GET"),
+        ),
+        collections_get_request_model=cast(
+            type[APIRequest],
+            create_request_model("CollectionsRequest", CollectionsGet, extensions[:4], request_type="GET"),
         ),
         middlewares=[],
         route_dependencies=[],

@@ -10,8 +10,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from catalog_api.access import Reader
-from catalog_api.stac_links import link, page_links, root_of, title_of, with_collection_links, with_item_links
-from catalog_api.stac_query import fields_of, query_of, select
+from catalog_api.stac_links import (
+    ROOT_TITLE,
+    collection_page_links,
+    link,
+    page_links,
+    root_of,
+    title_of,
+    with_collection_links,
+    with_item_links,
+)
+from catalog_api.stac_query import collection_query_of, fields_of, query_of, select
+from catalog_api.writing import etag
+from stac import collection_search
 from stac.store import Query
 
 
@@ -25,31 +36,52 @@ class CatalogClient(BaseCoreClient):
     def landing_page(self, **kwargs: Any) -> Any:
         page = super().landing_page(**kwargs)
         root = root_of(kwargs["request"])
+        page["links"] += [
+            link("children", f"{root}/stac/children", "Collections, each in full"),
+            link("aggregate", f"{root}/stac/aggregate?aggregations=total_count", "Count what a search finds"),
+            link("aggregations", f"{root}/stac/aggregations", "What can be counted"),
+        ]
         for collection in self.reader(kwargs["request"]).collections():
             page["links"].append(link("child", f"{root}/stac/collections/{collection['id']}", title_of(collection)))
         return page
 
     def all_collections(self, **kwargs: Any) -> Any:
-        request: Request = kwargs["request"]
+        request: Request = kwargs.pop("request")
+        fields = fields_of(kwargs.pop("fields", None))
+        query = collection_query_of(**kwargs)
+        found, matched = collection_search.search(self.reader(request).collections(), query)
         root = root_of(request)
-        collections = [with_collection_links(c, root) for c in self.reader(request).collections()]
-        links = [
-            link("root", f"{root}/stac/", "flyonce"),
-            link("parent", f"{root}/stac/", "flyonce"),
-            link("self", f"{root}/stac/collections", "Collections"),
-        ]
-        counts = {"numberMatched": len(collections), "numberReturned": len(collections)}
-        return JSONResponse({"collections": collections, "links": links, **counts})
+        return JSONResponse(
+            {
+                "collections": [select(with_collection_links(one, root), *fields) for one in found],
+                "links": collection_page_links(request, query.skip, query.limit, matched),
+                "numberMatched": matched,
+                "numberReturned": len(found),
+            }
+        )
+
+    def children(self, request: Request) -> Response:
+        root = root_of(request)
+        links = [link("root", f"{root}/stac/", ROOT_TITLE), link("self", f"{root}/stac/children", "Children")]
+        children = [with_collection_links(one, root) for one in self.reader(request).collections()]
+        return JSONResponse({"children": children, "links": links})
 
     def get_collection(self, collection_id: str, **kwargs: Any) -> Any:
         request: Request = kwargs["request"]
-        return JSONResponse(with_collection_links(self.reader(request).collection(collection_id), root_of(request)))
+        collection = self.reader(request).collection(collection_id)
+        tag = etag(collection)
+        if matches(request, tag):
+            return Response(status_code=304, headers={"etag": tag})
+        return JSONResponse(with_collection_links(collection, root_of(request)), headers={"etag": tag})
 
     def get_item(self, item_id: str, collection_id: str, **kwargs: Any) -> Any:
         request: Request = kwargs["request"]
         self.reader(request).collection(collection_id)
         item = self.reader(request).item(collection_id, item_id)
-        return GeoJSONResponse(with_item_links(item, root_of(request)))
+        tag = etag(item)
+        if matches(request, tag):
+            return Response(status_code=304, headers={"etag": tag})
+        return GeoJSONResponse(with_item_links(item, root_of(request)), headers={"etag": tag})
 
     def item_collection(self, *_: Any, **kwargs: Any) -> Any:
         collection_id = kwargs.pop("collection_id")
@@ -78,6 +110,7 @@ class CatalogClient(BaseCoreClient):
             filter_lang=search_request.filter_lang,
             filter_crs=search_request.filter_crs,
             sortby=search_request.sortby,
+            q=search_request.q,
         )
 
     def _answer(
@@ -97,3 +130,9 @@ class CatalogClient(BaseCoreClient):
         if page.matched is not None:
             answer["numberMatched"] = page.matched
         return GeoJSONResponse(answer)
+
+
+def matches(request: Request, tag: str) -> bool:
+    """Whether the client has this version already (If-None-Match)."""
+    known = [one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")]
+    return tag in known or "*" in known

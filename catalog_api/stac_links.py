@@ -50,6 +50,7 @@ def with_collection_links(collection: Collection, root: str) -> Collection:
         link("parent", f"{root}/stac/", ROOT_TITLE),
         link("items", f"{here}/items", f"{title}: items", _GEOJSON),
         link(_QUERYABLES, f"{here}/queryables", f"{title}: queryables", _SCHEMA),
+        link("aggregations", f"{here}/aggregations", f"{title}: what can be counted"),
         *(one for one in out.get("links", []) if one["rel"] not in _OURS),
     ]
     return out
@@ -75,4 +76,22 @@ def page_links(request: Request, page: Page, body: dict[str, Any] | None) -> lis
             links.append(link(rel, f"{here}?{urlencode([*asked, ('token', token)])}", title, _GEOJSON, method="GET"))
         else:
             links.append(link(rel, here, title, _GEOJSON, method="POST", body={**body, "token": token}))
+    return links
+
+
+def collection_page_links(request: Request, skip: int, limit: int, matched: int) -> list[dict[str, Any]]:
+    root = root_of(request)
+    here = f"{root}/stac/collections"
+    own = f"?{request.url.query}" if request.url.query else ""
+    links = [
+        link("root", f"{root}/stac/", ROOT_TITLE),
+        link("parent", f"{root}/stac/", ROOT_TITLE),
+        link("self", here + own, "Collections"),
+    ]
+    asked = [(k, v) for k, v in request.query_params.multi_items() if k != "offset"]
+    if skip + limit < matched:
+        links.append(link("next", f"{here}?{urlencode([*asked, ('offset', skip + limit)])}", "Next page", method="GET"))
+    if skip > 0:
+        before = urlencode([*asked, ("offset", max(0, skip - limit))])
+        links.append(link("prev", f"{here}?{before}", "Previous page", method="GET"))
     return links

@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Sequence
+from datetime import datetime as Moment
 from typing import Any
 
 from stac import cql2, times
-from stac.geometry import box_of
+from stac.collection_search import CollectionQuery
+from stac.geometry import Box, box_of
 from stac.store import Item, Query, QueryError
 
 CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
+COLLECTIONS_PER_PAGE = 100
 ALWAYS = frozenset(("type", "id", "collection"))
 """Members of an item that no `fields` leaves out."""
 
@@ -26,34 +29,71 @@ def query_of(
     filter_lang: str | None = None,
     filter_crs: str | None = None,
     sortby: Sequence[Any] | None = None,
+    q: Sequence[str] | None = None,
 ) -> Query:
     """Raises `QueryError` naming the parameter at fault."""
-    start = end = None
-    if datetime is not None:
-        try:
-            start, end = times.parse_interval(datetime)
-        except ValueError as error:
-            raise QueryError("datetime", str(error)) from error
-    box = None
-    if bbox is not None:
-        try:
-            box = box_of([float(part) for part in bbox.split(",")] if isinstance(bbox, str) else bbox)
-        except ValueError as error:
-            raise QueryError("bbox", str(error)) from error
-    if filter_crs not in (None, CRS84):
-        raise QueryError("filter-crs", f"only {CRS84} is known here")
+    start, end = _span(datetime)
     return Query(
         collections=tuple(collections or ()),
         ids=tuple(ids or ()),
-        bbox=box,
+        bbox=_box(bbox),
         intersects=_geometry_of(intersects),
         start=start,
         end=end,
-        filter=filter_of(filter_expr, filter_lang),
+        filter=filter_of(filter_expr, filter_lang, filter_crs),
+        words=_words(q),
         sort=tuple(_sort_key(key) for key in sortby or ()),
         limit=limit or 10,
         token=token,
     )
+
+
+def collection_query_of(
+    *,
+    bbox: str | None = None,
+    datetime: str | None = None,
+    limit: int | None = None,
+    offset: int | None = None,
+    filter_expr: object = None,
+    filter_lang: str | None = None,
+    filter_crs: str | None = None,
+    sortby: Sequence[Any] | None = None,
+    q: Sequence[str] | None = None,
+) -> CollectionQuery:
+    """Raises `QueryError` naming the parameter at fault."""
+    start, end = _span(datetime)
+    return CollectionQuery(
+        bbox=_box(bbox),
+        start=start,
+        end=end,
+        filter=filter_of(filter_expr, filter_lang, filter_crs),
+        words=_words(q),
+        sort=tuple(_sort_key(key) for key in sortby or ()),
+        limit=limit or COLLECTIONS_PER_PAGE,
+        skip=offset or 0,
+    )
+
+
+def _span(datetime: str | None) -> tuple[Moment | None, Moment | None]:
+    if datetime is None:
+        return None, None
+    try:
+        return times.parse_interval(datetime)
+    except ValueError as error:
+        raise QueryError("datetime", str(error)) from error
+
+
+def _box(bbox: Sequence[float] | str | None) -> Box | None:
+    if bbox is None:
+        return None
+    try:
+        return box_of([float(part) for part in bbox.split(",")] if isinstance(bbox, str) else bbox)
+    except ValueError as error:
+        raise QueryError("bbox", str(error)) from error
+
+
+def _words(q: Sequence[str] | None) -> tuple[str, ...]:
+    return tuple(filter(None, (word.strip() for word in q or ())))
 
 
 def _geometry_of(value: dict[str, Any] | str | None) -> dict[str, Any] | None:
@@ -69,8 +109,10 @@ def _geometry_of(value: dict[str, Any] | str | None) -> dict[str, Any] | None:
     return geometry
 
 
-def filter_of(expression: object, language: str | None) -> cql2.Filter | None:
+def filter_of(expression: object, language: str | None, crs: str | None = None) -> cql2.Filter | None:
     """CQL2 JSON from JSON or text. Without a language, text is CQL2 text and anything else CQL2 JSON."""
+    if crs not in (None, CRS84):
+        raise QueryError("filter-crs", f"only {CRS84} is known here")
     if expression is None:
         return None
     if isinstance(expression, str):

@@ -6,7 +6,7 @@ import attr
 from fastapi import Query
 from pydantic import BaseModel, Field, model_validator
 from stac_fastapi.api.models import ItemCollectionUri
-from stac_fastapi.types.search import BaseSearchGetRequest, BaseSearchPostRequest
+from stac_fastapi.types.search import APIRequest, BaseSearchGetRequest, BaseSearchPostRequest
 
 from catalog_api.stac_query import CRS84
 
@@ -30,6 +30,16 @@ class ItemsGet(ItemCollectionUri):
 
     bbox: _Bbox = None  # type: ignore[assignment]
     datetime: _Datetime = None
+
+
+@attr.s(auto_attribs=True)
+class CollectionsGet(APIRequest):
+    """Searching among the collections."""
+
+    bbox: _Bbox = None
+    datetime: _Datetime = None
+    limit: Annotated[int | None, Query(ge=1, le=10_000, description="Collections on a page.")] = None
+    offset: Annotated[int | None, Query(ge=0, le=1_000_000, description="Collections before this page.")] = None
 
 
 class SearchPost(BaseSearchPostRequest):

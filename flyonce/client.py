@@ -87,7 +87,7 @@ def open_home(home: str | os.PathLike[str] | None = None) -> "LocalClient":
 
 @dataclass(frozen=True)
 class LocalClient:
-    """Asks a home on this machine, as its operator. Assets are `file://` addresses."""
+    """Asks a home on this machine, as its operator. Assets are `file://` addresses, or signed ones of the bucket."""
 
     home: "Home"
 
@@ -159,9 +159,7 @@ class LocalClient:
         from stac.assets import stored_sha256
 
         assets = {
-            key: {**asset, "href": self.home.asset_path(asset["href"]).as_uri()}
-            if stored_sha256(asset["href"])
-            else asset
+            key: {**asset, "href": self.home.asset_url(asset["href"])} if stored_sha256(asset["href"]) else asset
             for key, asset in item["assets"].items()
         }
         links = [link for link in item["links"] if not link["href"].startswith("/")]

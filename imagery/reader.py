@@ -12,22 +12,19 @@ its weight lies on valid pixels, and shows their mean.
 """
 
 import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
+from rasterio.errors import RasterioIOError
 from rasterio.windows import Window as RasterWindow
 
 from imagery.mapping import Mapping, map_grid
 from imagery.resample import UNIT, axis_taps, bilinear, mean_blocks, separable
-from imagery.sniff import media_type
-from imagery.sources import DRIVERS, Source, unreadable, void
+from imagery.sources import Source, opened, unreadable, void
 from imagery.tiles import GroundGrid, Window
 
 MOST_PIXELS = 8_000_000
@@ -146,20 +143,15 @@ class Reader:
     def _open(self, level: int) -> Any:
         if level not in self._levels:
             options = {} if level < 0 else {"overview_level": level}
-            self._levels[level] = opened = _opened(self.source.path, **options)
-            self._files.callback(opened.close)
+            self._levels[level] = _opened(self.source.path, **options)
+            self._files.callback(self._levels[level].close)
         return self._levels[level]
 
 
 def _opened(path: str, **options: Any) -> Any:
     """A dataset that belongs to no thread: entered as a context, rasterio's would close only where it was opened."""
-    driver = DRIVERS[media_type(path)]
-    with _OPENING, warnings.catch_warnings():  # which is not made for threads
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        try:
-            return rasterio.open(path, driver=driver, **options)
-        except RasterioIOError as error:
-            raise unreadable(path, error) from error
+    with _OPENING:  # changing the filter of warnings is not made for threads
+        return opened(path, **options)
 
 
 _OPENING = threading.Lock()

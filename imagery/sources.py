@@ -23,6 +23,7 @@ from imagery.crs_checks import check_system
 from imagery.errors import Refused
 from imagery.ground import LONLAT, Affine, apply, ground_gsd, transformation, true_scale
 from imagery.photos import read_photo
+from imagery.remote import OPTIONS, is_remote, open_with, shown
 from imagery.sniff import MediaType, media_type
 from imagery.tiles import PIXELS, GroundGrid, Window
 
@@ -103,32 +104,43 @@ def check_coordinates(source: Source, grid: GroundGrid) -> None:
     if (source.crs == PIXELS) != (grid.crs == PIXELS):
         raise Refused(
             "mixed-coordinates",
-            f"{source.path}: pixels without georeference cannot be laid on a ground grid.",
+            f"{shown(source.path)}: pixels without georeference cannot be laid on a ground grid.",
             "Give both pictures a georeference, or compare both with --pixels.",
         )
 
 
 @contextmanager
 def dataset(path: str | Path, **options: Any) -> Iterator[Any]:
-    """Open a raster by its content. Raises `Refused`: unreadable, and all that `media_type` raises."""
-    kind = media_type(path)
-    driver = DRIVERS.get(kind)
-    if driver is None:
-        raise Refused("not-a-raster", f"{path}: is a {kind}, which is not read by windows.", "Convert it to JPEG.")
-    with warnings.catch_warnings():
+    """As `opened`, for a while."""
+    with rasterio.Env(**(OPTIONS if is_remote(path) else {})), opened(path, **options) as found:
+        yield found
+
+
+def opened(path: str | Path, **options: Any) -> Any:
+    """A raster opened by its content. Raises `Refused`: unreadable, and all that `media_type` raises.
+
+    An http(s) address is one of our own store's (`FileStore.url`), whose content was looked at when it was taken in.
+    """
+    if is_remote(path):
+        drivers = tuple(DRIVERS.values())
+    else:
+        kind = media_type(path)
+        if kind not in DRIVERS:
+            raise Refused("not-a-raster", f"{path}: is a {kind}, which is not read by windows.", "Convert it to JPEG.")
+        drivers = (DRIVERS[kind],)
+    with rasterio.Env(**(OPTIONS if is_remote(path) else {})), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         try:
-            opened = rasterio.open(path, driver=driver, **options)
+            return open_with(drivers, path, **options)
         except RasterioIOError as error:
             raise unreadable(path, error) from error
-    with opened:
-        yield opened
 
 
 def unreadable(path: str | Path, error: Exception) -> Refused:
+    said = type(error).__name__ if is_remote(path) else str(error)  # GDAL repeats the whole address
     return Refused(
         "unreadable",
-        f"{path}: cannot be read as GeoTIFF, JPEG 2000, JPEG or PNG: {error}.",
+        f"{shown(path)}: cannot be read as GeoTIFF, JPEG 2000, JPEG or PNG: {said}.",
         "Check that it opens in another program, and send it again.",
     )
 

@@ -4,8 +4,8 @@ import hashlib
 import os
 import stat
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -23,18 +23,61 @@ class StoredFile:
     new: bool = True
 
 
-class FileStore(Protocol):
-    """Where originals, quarantined files and results lie. What `put` returned survives a crash."""
+class StoreError(OSError):
+    """The store itself cannot be reached, read or written; the file that was sent is not at fault."""
 
-    def put(self, path: Path) -> StoredFile: ...
+
+class FileStore(Protocol):
+    """Where originals, quarantined files and results lie. What `put` returned survives a crash.
+
+    What is no SHA-256 (a path, say) raises ValueError everywhere; `size`, `read` and `path` raise FileNotFoundError for
+    what the store does not hold. Trouble with the store itself raises `StoreError`, or another OSError about a file
+    under `root`.
+    """
+
+    root: Path
+    """The folder on this machine that the store writes to."""
+
+    def put(self, path: Path) -> StoredFile:
+        """Copy a file in. The bytes kept are the bytes hashed, whatever happens to `path` meanwhile.
+
+        Raises OSError with its errno (not there, no permission, disk full); nothing is kept then.
+        """
+        ...
 
     def put_bytes(self, data: bytes) -> StoredFile: ...
 
-    def path(self, sha256: str) -> Path: ...
-
     def exists(self, sha256: str) -> bool: ...
 
-    def open(self, sha256: str) -> BinaryIO: ...
+    def size(self, sha256: str) -> int:
+        """In bytes."""
+        ...
+
+    def names(self) -> Iterator[str]:
+        """SHA-256 of every object, in order."""
+        ...
+
+    def read(self, sha256: str, start: int, stop: int) -> Iterator[bytes]:
+        """The bytes from `start` up to `stop`, in pieces that fit into memory."""
+        ...
+
+    def path(self, sha256: str) -> Path:
+        """A file on this machine with these bytes, for what reads it whole; never to be written to."""
+        ...
+
+    def url(self, sha256: str) -> str:
+        """Where programs without credentials of ours read parts of it: `file://…`, or a signed `https://…` that holds
+        for a day at least and is a secret, for it opens the file. Made without looking whether the file is there."""
+        ...
+
+    def check(self) -> None:
+        """Raises `StoreError` where the store cannot be used."""
+        ...
+
+    def sweep(self, older_than: float) -> int:
+        """Remove what killed processes left, and what can be had again, untouched since the POSIX time `older_than`;
+        how many files."""
+        ...
 
 
 class DirectoryStore:
@@ -50,39 +93,52 @@ class DirectoryStore:
         self._incoming.mkdir(parents=True, exist_ok=True)
 
     def put(self, path: Path) -> StoredFile:
-        """Copy a file in, hashing it as it streams. The bytes kept are the bytes hashed, whatever happens to `path`.
-
-        Raises OSError with its errno (not there, no permission, disk full); nothing is kept then.
-        """
         if not stat.S_ISREG(path.stat().st_mode):
             raise OSError(f"not a file: {path}")
         with path.open("rb") as source:
-            return self._keep(iter(lambda: source.read(_CHUNK), b""))
+            return self.keep(iter(lambda: source.read(_CHUNK), b""))
 
     def put_bytes(self, data: bytes) -> StoredFile:
-        return self._keep(iter([data]))
-
-    def path(self, sha256: str) -> Path:
-        """Where the object lies, or would lie. Raises ValueError for what is no SHA-256, such as a path."""
-        if len(sha256) != 64 or not _DIGITS.issuperset(sha256):
-            raise ValueError(f"not a SHA-256 in lower-case hexadecimal: {sha256[:80]!r}")
-        return self.root / sha256[:2] / sha256[2:4] / sha256
+        return self.keep([data])
 
     def exists(self, sha256: str) -> bool:
-        return self.path(sha256).is_file()
+        return self.place(sha256).is_file()
 
-    def open(self, sha256: str) -> BinaryIO:
-        """Raises FileNotFoundError where the store does not hold it."""
-        return self.path(sha256).open("rb")
+    def size(self, sha256: str) -> int:
+        return self.place(sha256).stat().st_size
+
+    def names(self) -> Iterator[str]:
+        folders = self.root.glob("[0-9a-f][0-9a-f]/[0-9a-f][0-9a-f]")
+        return (path.name for folder in sorted(folders) for path in sorted(folder.iterdir()) if len(path.name) == 64)
+
+    def read(self, sha256: str, start: int, stop: int) -> Iterator[bytes]:
+        return _pieces(self.path(sha256), start, stop)
+
+    def path(self, sha256: str) -> Path:
+        place = self.place(sha256)
+        place.stat()
+        return place
+
+    def url(self, sha256: str) -> str:
+        return self.place(sha256).absolute().as_uri()
+
+    def check(self) -> None:
+        if not os.access(self._incoming, os.W_OK):
+            raise StoreError(f"cannot write to {self._incoming}")
 
     def sweep(self, older_than: float) -> int:
-        """Remove what killed processes left in `incoming` before the POSIX time `older_than`; how many."""
-        left = [path for path in self._incoming.iterdir() if path.stat().st_mtime < older_than]
-        for path in left:
-            path.unlink(missing_ok=True)
-        return len(left)
+        return _remove(self._incoming.iterdir(), older_than)
 
-    def _keep(self, chunks: Iterator[bytes]) -> StoredFile:
+    def place(self, sha256: str) -> Path:
+        """Where the object lies, or would lie. Raises ValueError for what is no SHA-256."""
+        return self.root / key_of(sha256)
+
+    def forget(self, older_than: float) -> int:
+        """Remove objects themselves, untouched since `older_than`: for a folder of copies."""
+        return _remove(self.root.glob("??/??/*"), older_than)
+
+    def keep(self, chunks: Iterable[bytes]) -> StoredFile:
+        """Take in bytes as they come, hashing them as they are written."""
         digest, size = hashlib.sha256(), 0
         with self._arriving() as (path, target):
             for chunk in chunks:
@@ -90,7 +146,7 @@ class DirectoryStore:
                 size += len(chunk)
                 target.write(chunk)
             sha256 = digest.hexdigest()
-            kept = self.path(sha256)
+            kept = self.place(sha256)
             if kept.is_file():
                 sync_folder(kept.parent)  # whoever put it may not have come so far
                 return StoredFile(sha256, size, new=False)
@@ -110,6 +166,31 @@ class DirectoryStore:
                 yield path, target
         finally:
             path.unlink(missing_ok=True)
+
+
+def key_of(sha256: str) -> str:
+    """`ab/cd/abcd…`, where every store keeps the object. Raises ValueError for what is no SHA-256, such as a path."""
+    if len(sha256) != 64 or not _DIGITS.issuperset(sha256):
+        raise ValueError(f"not a SHA-256 in lower-case hexadecimal: {sha256[:80]!r}")
+    return f"{sha256[:2]}/{sha256[2:4]}/{sha256}"
+
+
+def _pieces(path: Path, start: int, stop: int) -> Iterator[bytes]:
+    with path.open("rb") as source:
+        source.seek(start)
+        while start < stop and (piece := source.read(min(_CHUNK, stop - start))):
+            start += len(piece)
+            yield piece
+
+
+def _remove(paths: Iterable[Path], older_than: float) -> int:
+    removed = 0
+    for path in paths:
+        with suppress(FileNotFoundError):  # another process sweeps as well
+            if path.stat().st_mtime < older_than:
+                path.unlink()
+                removed += 1
+    return removed
 
 
 def make_folders(folder: Path, root: Path) -> None:

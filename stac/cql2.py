@@ -1,4 +1,4 @@
-"""CQL2 filters as SQL conditions with bound parameters over the tables of `stac.sqlite`.
+"""CQL2 filters as SQL conditions with bound parameters, the same for both catalogues (`stac.dialect`).
 
 Logic has three values, as in SQL: what an item does not say is neither true nor false, and NOT does not change that.
 Understood are the classes in `CONFORMANCE`; anything else is refused with its name.
@@ -13,9 +13,10 @@ import cql2
 
 from stac import cql2_terms as terms
 from stac.cql2_terms import Property, kind_of, wrong
+from stac.dialect import Dialect
 from stac.fragments import Sql, bind, group, sql
-from stac.properties import extract, kind
 from stac.sql_functions import ARRAYS, SPATIAL
+from stac.sqlite_dialect import SQLITE
 
 Filter = dict[str, Any] | bool
 
@@ -76,17 +77,24 @@ def parse_text(text: str) -> Filter:
     return parsed
 
 
-def compile_filter(expression: object) -> Sql:
+def compile_filter(expression: object, dialect: Dialect = SQLITE) -> Sql:
     """The condition for CQL2 JSON. Raises `QueryError` on `filter` for what is wrong or not understood."""
     _measure(expression)
-    return _predicate(expression)
+    return _predicate(dialect, expression)
 
 
-def _predicate(node: Any) -> Sql:
+def conjuncts(expression: object) -> list[object]:
+    """The expressions that must all hold, as far as that is plain: the filter itself, or what its ANDs join."""
+    if isinstance(expression, dict) and str(expression.get("op")).lower() == "and":
+        return [part for arg in expression.get("args", []) for part in conjuncts(arg)]
+    return [expression]
+
+
+def _predicate(d: Dialect, node: Any) -> Sql:
     if isinstance(node, bool):
-        return Sql("1" if node else "0")
+        return Sql("TRUE" if node else "FALSE")
     if isinstance(node, dict) and isinstance(node.get("property"), str):
-        return terms.value(node, "boolean")
+        return terms.value(d, node, "boolean")
     if not isinstance(node, dict) or not isinstance(node.get("op"), str) or not isinstance(node.get("args"), list):
         raise wrong(f"not a CQL2 expression: {json.dumps(node, default=str)[:80]}")
     op, args = node["op"], node["args"]
@@ -94,43 +102,41 @@ def _predicate(node: Any) -> Sql:
     if lower in ("and", "or"):
         if not args:
             raise wrong(f"{op} wants at least one argument")
-        return group(f" {lower.upper()} ", [_predicate(arg) for arg in args])
+        return group(f" {lower.upper()} ", [_predicate(d, arg) for arg in args])
     if lower == "between" and len(args) == 2 and isinstance(args[1], list):
         args = [args[0], *args[1]]  # as drafts of CQL2 wrote it, and clients still do
     for names, count, build in _OPERATORS:
         if lower in names:
             if len(args) != count:
                 raise wrong(f"{op} wants {count} argument{'s' if count > 1 else ''}, not {len(args)}")
-            return build(lower, args)
+            return build(d, lower, args)
     raise wrong(f"unknown operator {op[:40]!r}")
 
 
-def _not(_op: str, args: list[Any]) -> Sql:
-    return sql("(NOT {})", _predicate(args[0]))
+def _not(d: Dialect, _op: str, args: list[Any]) -> Sql:
+    return sql("(NOT {})", _predicate(d, args[0]))
 
 
-def _compare(op: str, args: list[Any]) -> Sql:
+def _compare(d: Dialect, op: str, args: list[Any]) -> Sql:
     left, right = args
     kinds = {kind_of(left), kind_of(right)}
     if "instant" in kinds:
-        return _compare_instants(op, left, right)
+        return _compare_instants(d, op, left, right)
     if kinds == {None}:
-        # Two free properties: compared where both are numbers, both text or both booleans.
-        a, b = Property(left["property"]), Property(right["property"])
-        same = sql("({} = {})", terms.property_kind(a.name), terms.property_kind(b.name))
-        compared = sql(f"{{}} {op} {{}}", extract(a.path), extract(b.path))
-        return sql("(CASE WHEN {} THEN {} END)", same, compared)
+        return d.compare(op, Property(left["property"]).path, Property(right["property"]).path)
+    ordered = op not in ("=", "<>")
     for wanted in ("number", "text", "boolean"):
         if wanted in kinds:
-            return sql(f"({{}} {op} {{}})", terms.value(left, wanted), terms.value(right, wanted))
+            mine, other = (terms.value(d, term, wanted, ordered=ordered) for term in (left, right))
+            return sql(f"({{}} {op} {{}})", mine, other)
     raise wrong(f"{op} compares numbers, text, booleans and times; for geometries and arrays use s_… and a_…")
 
 
-def _compare_instants(op: str, left: Any, right: Any) -> Sql:
+def _compare_instants(d: Dialect, op: str, left: Any, right: Any) -> Sql:
     """A date stands for its whole day: equal is within it, less is before it, less or equal not after it."""
     if not isinstance(left, dict) or "property" not in left:
         left, right, op = right, left, _FLIPPED[op]
-    (a0, a1), (b0, b1) = terms.bounds(left, interval=False), terms.bounds(right, interval=False)
+    (a0, a1), (b0, b1) = terms.bounds(d, left, interval=False), terms.bounds(d, right, interval=False)
     within = sql("({} >= {} AND {} <= {})", a0, b0, a1, b1)
     return {
         "=": within,
@@ -142,11 +148,11 @@ def _compare_instants(op: str, left: Any, right: Any) -> Sql:
     }[op]
 
 
-def _between(_op: str, args: list[Any]) -> Sql:
-    return group(" AND ", [_compare(">=", [args[0], args[1]]), _compare("<=", [args[0], args[2]])])
+def _between(d: Dialect, _op: str, args: list[Any]) -> Sql:
+    return group(" AND ", [_compare(d, ">=", [args[0], args[1]]), _compare(d, "<=", [args[0], args[2]])])
 
 
-def _in(_op: str, args: list[Any]) -> Sql:
+def _in(d: Dialect, _op: str, args: list[Any]) -> Sql:
     needle, members = args
     if not isinstance(members, list) or not members:
         raise wrong("IN wants a list that is not empty")
@@ -154,31 +160,31 @@ def _in(_op: str, args: list[Any]) -> Sql:
     for wanted in ("number", "text", "boolean", "instant"):
         own = [m for m in members if kind_of(m) == wanted]
         if own and (wanted == "instant" or kind_of(needle) == "instant"):
-            groups.extend(_compare_instants("=", needle, m) for m in own)
+            groups.extend(_compare_instants(d, "=", needle, m) for m in own)
         elif own:
-            values = group(", ", [terms.value(m, wanted) for m in own])
-            groups.append(sql("({} IN {})", terms.value(needle, wanted), values))
+            values = group(", ", [terms.value(d, m, wanted) for m in own])
+            groups.append(sql("({} IN {})", terms.value(d, needle, wanted, ordered=False), values))
     if sum(kind_of(m) in ("number", "text", "boolean", "instant") for m in members) != len(members):
         raise wrong("IN compares with numbers, text, booleans and times")
     return group(" OR ", groups)
 
 
-def _like(_op: str, args: list[Any]) -> Sql:
-    return sql("({} GLOB {})", terms.value(args[0], "text"), bind(terms.pattern(args[1])))
+def _like(d: Dialect, _op: str, args: list[Any]) -> Sql:
+    return d.like(terms.value(d, args[0], "text"), terms.pattern(args[1]))
 
 
-def _is_null(_op: str, args: list[Any]) -> Sql:
+def _is_null(d: Dialect, _op: str, args: list[Any]) -> Sql:
     if not isinstance(args[0], dict) or not isinstance(args[0].get("property"), str):
         raise wrong("IS NULL wants a property")
     prop = Property(args[0]["property"])
     if prop.kind == "text":
-        return Sql("0")
+        return Sql("FALSE")
     if prop.kind == "geometry":
-        return Sql("(geometry IS NULL)")
-    return sql("(coalesce({}, 'null') = 'null')", kind(prop.path))
+        return sql(f"{d.function('s_missing')}(geometry)")
+    return d.absent(prop.path)
 
 
-def _spatial(op: str, args: list[Any]) -> Sql:
+def _spatial(d: Dialect, op: str, args: list[Any]) -> Sql:
     item, other = args
     if kind_of(item) != "geometry" and kind_of(other) != "geometry":
         raise wrong(f"{op} wants geometries")
@@ -187,27 +193,27 @@ def _spatial(op: str, args: list[Any]) -> Sql:
         op = {"s_contains": "s_within", "s_within": "s_contains"}.get(op, op)
     if not isinstance(item, dict) or item.get("property") is None or Property(item["property"]).kind != "geometry":
         raise wrong(f"{op} wants the property `geometry` on one side")
-    return sql(f"{op}(geometry, {{}})", bind(terms.geometry(other)))
+    return sql(f"{d.function(op)}(geometry, {{}})", bind(terms.geometry(other)))
 
 
-def _temporal(op: str, args: list[Any]) -> Sql:
-    (a0, a1), (b0, b1) = terms.bounds(args[0], interval=True), terms.bounds(args[1], interval=True)
+def _temporal(d: Dialect, op: str, args: list[Any]) -> Sql:
+    (a0, a1), (b0, b1) = terms.bounds(d, args[0], interval=True), terms.bounds(d, args[1], interval=True)
     named = {"a0": a0, "a1": a1, "b0": b0, "b1": b1}
     order = re.findall(r"\{(\w\d)\}", _TEMPORAL[op])
     return sql("(" + re.sub(r"\{\w\d\}", "{}", _TEMPORAL[op]) + ")", *(named[name] for name in order))
 
 
-def _array(op: str, args: list[Any]) -> Sql:
-    return sql(f"{op}({{}}, {{}})", _array_operand(args[0]), _array_operand(args[1]))
+def _array(d: Dialect, op: str, args: list[Any]) -> Sql:
+    return sql(f"{d.function(op)}({{}}, {{}})", _array_operand(d, args[0]), _array_operand(d, args[1]))
 
 
-def _array_operand(term: Any) -> Sql:
+def _array_operand(d: Dialect, term: Any) -> Sql:
     if isinstance(term, list):
         return bind(json.dumps(term))
-    return terms.value(term, "array")
+    return terms.value(d, term, "array")
 
 
-_OPERATORS: tuple[tuple[frozenset[str], int, Callable[[str, list[Any]], Sql]], ...] = (
+_OPERATORS: tuple[tuple[frozenset[str], int, Callable[[Dialect, str, list[Any]], Sql]], ...] = (
     (frozenset(("not",)), 1, _not),
     (frozenset(_COMPARISONS), 2, _compare),
     (frozenset(("between",)), 3, _between),

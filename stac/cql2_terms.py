@@ -5,20 +5,18 @@ import json
 import math
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any, Literal
+from typing import Any
 
 import shapely
 
 from stac import times
+from stac.dialect import ANY, ONE, Dialect, Token
 from stac.fragments import Sql, bind, sql
 from stac.geometry import box_geometry, box_of, geometry_of
-from stac.properties import extract, json_path, kind, plain
+from stac.properties import Kind, Steps, plain, steps
 from stac.sql_functions import accenti, casei
 from stac.store import QueryError
 
-Kind = Literal["number", "text", "boolean", "instant", "geometry", "array"]
-
-_JSON_TYPES = {"number": "'integer', 'real'", "text": "'text'", "boolean": "'true', 'false'", "array": "'array'"}
 _TEXT_COLUMNS = {"id", "collection"}
 
 
@@ -33,8 +31,8 @@ class Property:
     name: str
 
     @property
-    def path(self) -> str:
-        return json_path(self.name, "filter")
+    def path(self) -> Steps:
+        return steps(self.name, "filter")
 
     @property
     def kind(self) -> Kind | None:
@@ -72,23 +70,27 @@ def kind_of(term: Any) -> Kind | None:
     raise wrong(f"not an operand: {json.dumps(term, default=str)[:80]}")
 
 
-def value(term: Any, wanted: Kind) -> Sql:
-    """A number, text or boolean operand as SQL."""
+def value(d: Dialect, term: Any, wanted: Kind, *, ordered: bool = True) -> Sql:
+    """A number, text or boolean operand as SQL. `ordered` where it is more than asked whether it equals something."""
     if kind_of(term) not in (None, wanted):
         raise wrong(f"a {kind_of(term)} where a {wanted} is compared: {json.dumps(term)[:80]}")
     if isinstance(term, dict):
         if "property" in term:
-            return _property(Property(term["property"]), wanted)
-        return sql(f"{term['op']}({{}})", value(_only(term), "text"))
+            return _property(d, Property(term["property"]), wanted, ordered=ordered)
+        return sql(f"{d.function(term['op'])}({{}})", value(d, _only(term), "text"))
     if isinstance(term, int | float) and not math.isfinite(term):
         raise wrong("a number that is not finite")
     if isinstance(term, int) and not -(2**63) <= term < 2**63:
-        return bind(float(term))
-    return bind(term)
+        try:
+            return d.literal(float(term))
+        except OverflowError as error:
+            raise wrong("a number beyond all that can be compared") from error
+    literal: Sql = d.literal(term)
+    return literal
 
 
-def pattern(term: Any) -> str:
-    """A LIKE pattern as SQLite's GLOB, which minds case: % and _ are wild, a backslash takes their power."""
+def pattern(term: Any) -> list[Token]:
+    """A LIKE pattern in tokens: % and _ are wild, a backslash takes their power."""
     fold = []
     while isinstance(term, dict) and term.get("op") in ("casei", "accenti"):
         fold.append(casei if term["op"] == "casei" else accenti)
@@ -99,18 +101,18 @@ def pattern(term: Any) -> str:
         raise wrong("a LIKE pattern holds at most 256 characters")
     for function in reversed(fold):
         term = function(term)
-    out, escaped = [], False
+    out: list[Token] = []
+    escaped = False
     for c in term:
         if c == "\\" and not escaped:
             escaped = True
             continue
-        wild = {"%": "*", "_": "?"}.get(c) if not escaped else None
-        out.append(wild or (f"[{c}]" if c in "*?[" else c))
+        out.append(ANY if c == "%" and not escaped else ONE if c == "_" and not escaped else c)
         escaped = False
-    return "".join(out) + ("\\" if escaped else "")
+    return [*out, "\\"] if escaped else out
 
 
-def bounds(term: Any, *, interval: bool) -> tuple[Sql, Sql]:
+def bounds(d: Dialect, term: Any, *, interval: bool) -> tuple[Sql, Sql]:
     """First and last microsecond of a temporal operand. A date is its whole day in UTC.
 
     `interval` tells whether the property `datetime` means all the time an item covers (`t_…` operators) or the one
@@ -123,7 +125,7 @@ def bounds(term: Any, *, interval: bool) -> tuple[Sql, Sql]:
             prop = Property(term["property"])
             if prop.kind == "instant":
                 return (Sql("start_us"), Sql("end_us")) if interval else (Sql("datetime_us"), Sql("datetime_us"))
-            instant = sql("instant({})", _property(prop, "text"))
+            instant = sql(f"{d.function('instant')}({{}})", _property(d, prop, "text", ordered=True))
             return instant, instant
         if isinstance(term.get("timestamp"), str):
             return _instant(term["timestamp"])
@@ -131,8 +133,8 @@ def bounds(term: Any, *, interval: bool) -> tuple[Sql, Sql]:
             return _day(term["date"])
         ends = term.get("interval")
         if isinstance(ends, list) and len(ends) == 2:
-            first = bind(-times.FOREVER) if ends[0] == ".." else bounds(_end(ends[0]), interval=interval)[0]
-            last = bind(times.FOREVER) if ends[1] == ".." else bounds(_end(ends[1]), interval=interval)[1]
+            first = bind(-times.FOREVER) if ends[0] == ".." else bounds(d, _end(ends[0]), interval=interval)[0]
+            last = bind(times.FOREVER) if ends[1] == ".." else bounds(d, _end(ends[1]), interval=interval)[1]
             return first, last
     raise wrong(f"not a time, a date or an interval: {json.dumps(term, default=str)[:80]}")
 
@@ -147,21 +149,12 @@ def geometry(term: Any) -> bytes:
         raise wrong(str(error)) from error
 
 
-def property_kind(name: str) -> Sql:
-    """SQL for the type class of a free property: 'n', 't', 'b', or NULL for what cannot be compared."""
-    return sql(
-        "(CASE {} WHEN 'integer' THEN 'n' WHEN 'real' THEN 'n' WHEN 'text' THEN 't' "
-        "WHEN 'true' THEN 'b' WHEN 'false' THEN 'b' END)",
-        kind(Property(name).path),
-    )
-
-
-def _property(prop: Property, wanted: Kind) -> Sql:
+def _property(d: Dialect, prop: Property, wanted: Kind, *, ordered: bool) -> Sql:
     if prop.kind == "text" and wanted == "text":
-        return Sql(plain(prop.name))
+        return d.column(plain(prop.name), ordered=ordered)
     if prop.kind is not None:
         raise wrong(f"{prop.name} is not a {wanted}")
-    return sql(f"(CASE WHEN {{}} IN ({_JSON_TYPES[wanted]}) THEN {{}} END)", kind(prop.path), extract(prop.path))
+    return d.typed(prop.path, wanted)
 
 
 def _only(term: dict[str, Any]) -> Any:

@@ -1,9 +1,10 @@
 """Pieces of SQL with their bound parameters, so that no value is ever written into the text of a statement."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import chain
 
-Value = int | float | str | bytes | None
+Value = int | float | str | bytes | datetime | list[str] | None
 
 
 @dataclass(frozen=True, slots=True)

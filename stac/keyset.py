@@ -11,42 +11,32 @@ import math
 from dataclasses import dataclass
 from hashlib import sha256
 
+from stac.dialect import Dialect, Key
 from stac.fragments import Sql, bind, group, sql
-from stac.properties import COLUMNS, extract, json_path, kind, plain
+from stac.properties import COLUMNS, plain, steps
 from stac.store import QueryError
 
 NEWEST_FIRST = (("datetime", True),)
 _LONGEST_TOKEN = 8192
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """One level of the order."""
-
-    sql: Sql
-    descending: bool
+Value = int | float | str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """Right before or right after the item with these key values."""
 
-    values: tuple[int | float | str | None, ...]
+    values: tuple[Value, ...]
     backwards: bool
 
 
-def keys(sort: tuple[tuple[str, bool], ...]) -> list[Key]:
+def keys(sort: tuple[tuple[str, bool], ...], dialect: Dialect) -> list[Key]:
     """The keys of a sort, made total by collection and id. Items without a property come last either way."""
     if len(sort) > 8:
         raise QueryError("sortby", f"at most 8 properties can be sorted by, not {len(sort)}")
     levels: list[Key] = []
     for name, descending in (*(sort or NEWEST_FIRST), ("collection", False), ("id", False)):
-        if column := COLUMNS.get(plain(name)):
-            levels.append(Key(Sql(column), descending))
-        else:
-            path = json_path(name, "sortby")
-            levels.append(Key(sql("(coalesce({}, 'null') = 'null')", kind(path)), False))
-            levels.append(Key(extract(path), descending))
+        path = () if plain(name) in COLUMNS else steps(name, "sortby")
+        levels.extend(dialect.keys(plain(name), path, descending=descending))
     return levels
 
 
@@ -56,7 +46,7 @@ def order_by(levels: list[Key], *, backwards: bool) -> str:
 
 def beyond(levels: list[Key], place: Place) -> Sql:
     """The condition that an item lies beyond `place`, in the direction it is read."""
-    condition = Sql("0")
+    condition = Sql("FALSE")
     for level, value in reversed(list(zip(levels, place.values, strict=True))):
         if value is None:  # only under a key that says the property is missing, so all such items are equal here
             condition = sql("({} IS NULL AND {})", level.sql, condition)
@@ -93,13 +83,13 @@ def place(sort: tuple[tuple[str, bool], ...], levels: list[Key], text: str) -> P
     fingerprint, backwards, *values = body
     if fingerprint != _fingerprint(sort) or backwards not in (0, 1) or not all(map(_plausible, values)):
         raise wrong
-    if any(
-        value is None
-        for level, value in zip(levels, values, strict=True)
-        if not level.sql.text.startswith("json_extract")
-    ):
+    if not all(_fits(level, value) for level, value in zip(levels, values, strict=True)):
         raise wrong
     return Place(tuple(values), bool(backwards))
+
+
+def _fits(level: Key, value: object) -> bool:
+    return level.nullable if value is None else isinstance(value, level.takes)
 
 
 def _plausible(value: object) -> bool:

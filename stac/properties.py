@@ -1,24 +1,49 @@
-"""What a property name means: the columns that the catalogue keeps apart, or a path into an item's properties."""
+"""What a property name means: the columns that the catalogues keep apart, or a path into an item's properties."""
 
 import re
+from collections.abc import Mapping
+from typing import Literal
 
-from stac.fragments import Sql
 from stac.store import QueryError
 
+Kind = Literal["number", "text", "boolean", "instant", "geometry", "array"]
+
+Steps = tuple[str, ...]
+"""A path into an item's properties, one object member after the other."""
+
 _UNSAFE = re.compile(r'["\\\x00-\x1f\x7f]')
-COLUMNS = {"id": "id", "collection": "collection", "datetime": "datetime_us"}
-"""Never missing in an item. `datetime_us` is the item's datetime, or its start where the datetime is null."""
+COLUMNS = frozenset(("id", "collection", "datetime"))
+"""Never missing in an item. `datetime` is the item's datetime, or its start where the datetime is null."""
+
+CHOSEN: Mapping[str, Literal["number", "text"]] = {
+    "gsd": "number",
+    "title": "text",
+    "platform": "text",
+    "flyonce:department": "text",
+    "flyonce:security": "text",
+    "flyonce:flight": "text",
+    "flyonce:model": "text",
+    "flyonce:footprint_method": "text",
+    "flyonce:footprint_error_m": "number",
+    "flyonce:retain_until": "text",
+    "flyonce:captures": "number",
+    "flyonce:analysed_m2": "number",
+    "flyonce:height_above_ground": "number",
+    "view:off_nadir": "number",
+}
+"""Properties with an index of their own in both catalogues, by the type they are indexed under. A filter that few
+items meet is quick where it names one of them; any other property is looked up item by item."""
 
 
-def json_path(name: str, field: str) -> str:
-    """SQLite's JSON path of a property; dots step into objects and a leading `properties.` says nothing.
+def steps(name: str, field: str) -> Steps:
+    """The path of a property: dots step into objects and a leading `properties.` says nothing.
 
     Raises `QueryError` on `field` for a name that no property can have.
     """
-    steps = name.removeprefix("properties.").split(".")
-    if len(name) > 200 or len(steps) > 8 or any(not step or _UNSAFE.search(step) for step in steps):
+    path = tuple(plain(name).split("."))
+    if len(name) > 200 or len(path) > 8 or any(not step or _UNSAFE.search(step) for step in path):
         raise QueryError(field, f"not a property name: {name[:60]!r}")
-    return "$" + "".join(f'."{step}"' for step in steps)
+    return path
 
 
 def plain(name: str) -> str:
@@ -26,10 +51,6 @@ def plain(name: str) -> str:
     return name.removeprefix("properties.")
 
 
-def extract(path: str) -> Sql:
-    return Sql("json_extract(properties, ?)", (path,))
-
-
-def kind(path: str) -> Sql:
-    """SQLite's word for the type of the value: integer, real, text, true, false, array, object, null; or NULL."""
-    return Sql("json_type(properties, ?)", (path,))
+def column_of(name: str) -> str:
+    """The SQL name under which the embedded catalogue keeps a chosen property."""
+    return "p_" + re.sub(r"[^a-z0-9]+", "_", name.removeprefix("flyonce:"))

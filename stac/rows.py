@@ -2,19 +2,28 @@
 
 import json
 import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import shapely
+import shapely.geometry
 
 from stac import times
 from stac.assets import stored_sha256
 from stac.fragments import Value
 from stac.geometry import Box, box_of, geometry_of
-from stac.store import Item, ItemError
+from stac.properties import CHOSEN
+from stac.searching import words_of
+from stac.store import Collection, CollectionError, Item, ItemError
 
 MOST_NAME = 200
+MOST_BYTES = 8 << 20
+"""Of an item as JSON: what is larger belongs into an asset."""
 _UNSAFE = re.compile(r"[/\\\x00-\x1f\x7f]")
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+_ENDLESS = re.compile(r"\d{300}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,33 +38,49 @@ class ItemRow:
     end_us: int
     box: Box | None
     geometry: bytes | None
+    heights: bytes | None
+    """The geometry as WKB with heights, where it has any."""
+    chosen: tuple[float | str | None, ...]
+    """Values of the properties that have a column, in the order of `CHOSEN`."""
     properties: str
     body: str
+    words: str
     files: frozenset[str]
     """SHA-256 of its assets in the store."""
 
     def columns(self) -> tuple[Value, ...]:
         head = (self.collection, self.id, self.datetime_us, self.start_us, self.end_us)
-        return (*head, *(self.box or (None,) * 4), self.geometry, self.properties, self.body)
+        return (*head, *(self.box or (None,) * 4), self.geometry, *self.chosen)
 
 
 def row_of(item: Item) -> ItemRow:
     """Raises `ItemError` naming the item and what is wrong with it."""
     name, collection, properties = item.get("id"), item.get("collection"), item.get("properties")
-    if item.get("type") != "Feature" or not isinstance(properties, dict) or not isinstance(item.get("assets"), dict):
-        raise ItemError(f"item {name!r}: not a GeoJSON Feature with properties and assets")
-    if not isinstance(name, str) or not name or not isinstance(collection, str):
-        raise ItemError(f"item {name!r}: needs an id and a collection")
+    for field, kind in (("properties", dict), ("assets", dict)):
+        if item.get("type") != "Feature" or not isinstance(item.get(field), kind):
+            raise ItemError(f"item {name!r}: not a GeoJSON Feature with properties and assets", field)
+    if not isinstance(name, str) or not name or not isinstance(collection, str) or not isinstance(properties, dict):
+        raise ItemError(f"item {name!r}: needs an id and a collection", "collection" if name else "id")
     if len(name) > MOST_NAME or _UNSAFE.search(name):
-        raise ItemError(f"item {name!r}: an id has no slash or control character and at most {MOST_NAME} characters")
-    try:
+        raise ItemError(
+            f"item {name!r}: an id has no slash or control character and at most {MOST_NAME} characters", "id"
+        )
+    with _fault(name, "properties.datetime"):
         start, middle, end = _instants(properties)
+    with _fault(name, "geometry"):
         geometry = None if item.get("geometry") is None else geometry_of(item["geometry"])
-        box: Box | None = None
+        heights = None if geometry is None else _with_heights(item["geometry"])
+    box: Box | None = None
+    with _fault(name, "bbox"):
         if geometry is not None:
             declared = box_of(item["bbox"]) if "bbox" in item else geometry.bounds
             # Only a declared box can say that an item crosses the antimeridian; otherwise the geometry knows better.
             box = declared if declared[0] > declared[2] else geometry.bounds
+    with _fault(name, "assets"):
+        files = frozenset(filter(None, (stored_sha256(asset.get("href", "")) for asset in item["assets"].values())))
+    with _fault(name, "body"):
+        written = _dump(properties), _dump({key: value for key, value in item.items() if key != "properties"})
+        _check_text("".join(written))
         return ItemRow(
             collection=collection,
             id=name,
@@ -64,12 +89,78 @@ def row_of(item: Item) -> ItemRow:
             end_us=max(end, middle),
             box=box,
             geometry=None if geometry is None else bytes(shapely.to_wkb(geometry)),
-            properties=_dump(properties),
-            body=_dump({key: value for key, value in item.items() if key != "properties"}),
-            files=frozenset(filter(None, (stored_sha256(asset.get("href", "")) for asset in item["assets"].values()))),
+            heights=heights,
+            chosen=tuple(_chosen(properties.get(key), kind) for key, kind in CHOSEN.items()),
+            properties=written[0],
+            body=written[1],
+            words=words_of(item),
+            files=files,
         )
+
+
+@contextmanager
+def _fault(name: str, field: str) -> Iterator[None]:
+    try:
+        yield
     except (TypeError, ValueError, AttributeError) as error:
-        raise ItemError(f"item {name!r}: {error}") from error
+        raise ItemError(f"item {name!r}: {error}", field) from error
+
+
+def _check_text(text: str) -> None:
+    """What one of the catalogues could not keep is kept by none."""
+    if len(text.encode()) > MOST_BYTES:  # also fails on half a surrogate pair
+        raise ValueError(f"an item holds at most {MOST_BYTES >> 20} MiB of JSON; put large data into an asset")
+    if "\\u0000" in text and _NUL.search(text):
+        raise ValueError("a text with a NUL character")
+    if _ENDLESS.search(text):
+        raise ValueError("a number beyond what can be compared")
+
+
+def _with_heights(geometry: dict[str, Any]) -> bytes | None:
+    positions = geometry.get("coordinates", [])
+    while positions and isinstance(positions[0], list | tuple):
+        positions = positions[0]
+    if len(positions) < 3 and geometry["type"] != "GeometryCollection":
+        return None
+    return bytes(shapely.to_wkb(shapely.geometry.shape(geometry), output_dimension=3))
+
+
+def _chosen(value: Any, kind: str) -> float | str | None:
+    if kind == "number":
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return float(value) if number and abs(value) >= 2**63 else value if number else None
+    return value if isinstance(value, str) else None
+
+
+def check_collection(collection: Collection) -> str:
+    """The collection as JSON. Raises `CollectionError`."""
+    name = collection.get("id")
+    if collection.get("type") != "Collection" or not isinstance(name, str) or not name:
+        raise CollectionError("a collection needs type `Collection` and an id")
+    if len(name) > MOST_NAME or _UNSAFE.search(name):
+        raise CollectionError(
+            f"{name[:60]!r}: an id has no slash or control character and at most {MOST_NAME} characters"
+        )
+    extent = collection.get("extent")
+    if not isinstance(extent, dict) or not all(isinstance(extent.get(part), dict) for part in ("spatial", "temporal")):
+        raise CollectionError(f"collection {name}: needs an extent in space and time")
+    try:
+        written = _dump(collection)
+        _check_text(written)
+    except (TypeError, ValueError) as error:
+        raise CollectionError(f"collection {name}: {error}") from error
+    return written
+
+
+def with_extent(collection: Collection, box: Sequence[float | None], span: tuple[int | None, int | None]) -> Collection:
+    """The collection with what its items cover instead of its own words: west, south, east, north; microseconds."""
+    if box[0] is not None:
+        collection["extent"]["spatial"] = {"bbox": [list(box)]}
+    start_us, end_us = span
+    if start_us is not None and end_us is not None:
+        interval = [times.rfc3339(times.moment(start_us)), times.rfc3339(times.moment(end_us))]
+        collection["extent"]["temporal"] = {"interval": [interval]}
+    return collection
 
 
 def item_from(body: str, properties: str) -> Item:

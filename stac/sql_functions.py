@@ -34,6 +34,7 @@ def install(connection: sqlite3.Connection) -> None:
     """Make the functions known to one connection."""
     for name in SPATIAL:
         connection.create_function(name, 2, _spatial(name), deterministic=True)
+    connection.create_function("s_missing", 1, lambda geometry: geometry is None, deterministic=True)
     connection.create_function("instant", 1, _instant, deterministic=True)
     connection.create_function("casei", 1, casei, deterministic=True)
     connection.create_function("accenti", 1, accenti, deterministic=True)
@@ -47,8 +48,8 @@ def casei(text: str | None) -> str | None:
 
 def accenti(text: str | None) -> str | None:
     """Without combining marks, so that `é` equals `e`."""
-    if text is None:
-        return None
+    if text is None or text.isascii():
+        return text
     return "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
 
 

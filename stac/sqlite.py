@@ -1,38 +1,38 @@
-"""The embedded catalogue: items as JSON in SQLite, found by an R*Tree, float64 boxes, instants and CQL2 conditions.
+"""The embedded catalogue: items in SQLite, found by an R*Tree, float64 boxes, instants and CQL2 conditions.
 
 The R*Tree keeps its boxes in float32, rounded outwards: it proposes, the float64 columns and the geometry decide. Row n
-of an item has box 2 n, and 2 n + 1 as well where it crosses the antimeridian. The migration `0003_catalog` makes the
-tables.
+of an item has box 2 n, and 2 n + 1 as well where it crosses the antimeridian. The migrations `0003_catalog` and
+`0005_catalog_search` make the tables.
 """
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import Any
 
-import shapely
 from sqlalchemy import Connection, Engine
 
 from records.engine import transaction
-from stac import keyset, sql_functions, times
-from stac.cql2 import compile_filter
-from stac.fragments import Sql, bind, group, join, sql
-from stac.geometry import Box, box_geometry, box_of, geometry_of, halves
-from stac.rows import ItemRow, item_from, row_of
-from stac.store import Collection, Item, ItemError, Page, Query, QueryError
+from stac import aggregations, keyset, searching, sql_functions
+from stac.aggregations import Aggregation
+from stac.fragments import Sql, bind, group, sql
+from stac.geometry import Box, halves
+from stac.properties import CHOSEN, column_of
+from stac.rows import ItemRow, check_collection, item_from, row_of, with_extent
+from stac.sqlite_dialect import SQLITE
+from stac.sqlite_plan import start, with_words
+from stac.store import Collection, CollectionError, Item, ItemError, Page, Query
 
-MOST_PER_PAGE = 10_000
-SELECTIVE = 2_000
-"""Up to so many boxes met, the search starts from the R*Tree; beyond, it walks the order's index and looks at each."""
+BATCH = 1_000
 
-_UPSERT = """
-INSERT INTO catalog_items
-  (collection, id, datetime_us, start_us, end_us, west, south, east, north, geometry, properties, body)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (id, collection) DO UPDATE SET datetime_us = excluded.datetime_us, start_us = excluded.start_us,
-  end_us = excluded.end_us, west = excluded.west, south = excluded.south, east = excluded.east, north = excluded.north,
-  geometry = excluded.geometry, properties = excluded.properties, body = excluded.body
-RETURNING row
-"""
+_COLUMNS = (
+    *("collection", "id", "datetime_us", "start_us", "end_us", "west", "south", "east", "north", "geometry"),
+    *map(column_of, CHOSEN),
+)
+_UPSERT = (
+    f"INSERT INTO catalog_items ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "  # noqa: S608
+    f"ON CONFLICT (id, collection) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in _COLUMNS[2:])} RETURNING row"
+)
 _WIDEN = """
 UPDATE catalog_collections SET
   west = min(coalesce(west, ?1), ?1), south = min(coalesce(south, ?2), ?2),
@@ -54,15 +54,19 @@ class SqliteCatalog:
         self._engine = engine
 
     def put_collection(self, collection: Collection) -> None:
-        if collection.get("type") != "Collection" or not isinstance(collection.get("id"), str) or not collection["id"]:
-            raise ItemError("a collection needs type `Collection` and an id")
-        body = _dump(collection, f"collection {collection['id']}")
+        body = check_collection(collection)
         with transaction(self._engine) as conn:
             conn.exec_driver_sql(
                 "INSERT INTO catalog_collections (id, body) VALUES (?, ?) "
                 "ON CONFLICT (id) DO UPDATE SET body = excluded.body",
                 (collection["id"], body),
             )
+
+    def delete_collection(self, collection: str) -> None:
+        with transaction(self._engine) as conn:
+            if conn.exec_driver_sql("SELECT 1 FROM catalog_items WHERE collection = ? LIMIT 1", (collection,)).first():
+                raise CollectionError(f"{collection} holds items: remove them first")
+            conn.exec_driver_sql("DELETE FROM catalog_collections WHERE id = ?", (collection,))
 
     def get_collection(self, collection: str) -> Collection | None:
         return next(iter(self._collections("WHERE id = ?", (collection,))), None)
@@ -73,30 +77,41 @@ class SqliteCatalog:
     def put_items(self, items: Iterable[Item]) -> None:
         rows = [row_of(item) for item in items]
         with transaction(self._engine) as conn:
-            known = {name for (name,) in conn.exec_driver_sql("SELECT id FROM catalog_collections")}
-            for row in rows:
-                if row.collection not in known:
-                    raise ItemError(f"item {row.id}: there is no collection {row.collection!r}")
-                _put(conn, row)
+            _put(conn, rows)
+
+    def load(self, rows: Iterable[ItemRow]) -> int:
+        count = 0
+        with transaction(self._engine) as conn:
+            rest = iter(rows)
+            while batch := list(islice(rest, BATCH)):
+                _put(conn, batch)
+                count += len(batch)
+        return count
 
     def change_item(self, collection: str, item: str, change: Callable[[Item | None], Item | None]) -> Item | None:
         with transaction(self._engine) as conn:
             after = change(_get(conn, collection, item))
             if after is None:
-                found = "SELECT row FROM catalog_items WHERE collection = ? AND id = ?"
-                for row in conn.exec_driver_sql(found, (collection, item)).scalars().all():
-                    conn.exec_driver_sql("DELETE FROM catalog_boxes WHERE id IN (?, ?)", (2 * row, 2 * row + 1))
-                    conn.exec_driver_sql("DELETE FROM catalog_items WHERE row = ?", (row,))
+                conn.exec_driver_sql("DELETE FROM catalog_items WHERE collection = ? AND id = ?", (collection, item))
             else:
-                changed = row_of(after)
-                if (changed.collection, changed.id) != (collection, item):
-                    raise ItemError(f"item {changed.id!r}: neither its id nor its collection can change")
-                _put(conn, changed)
+                row = row_of(after)
+                if (row.collection, row.id) != (collection, item):
+                    raise ItemError(f"item {row.id!r}: neither its id nor its collection can change")
+                _put(conn, [row])
         return after
 
     def get_item(self, collection: str, item: str) -> Item | None:
         with self._engine.connect() as conn:
             return _get(conn, collection, item)
+
+    def items(self) -> Iterable[Item]:
+        with self._engine.connect() as conn:
+            found = conn.execution_options(yield_per=BATCH).exec_driver_sql(
+                "SELECT d.body, d.properties FROM catalog_items JOIN catalog_documents d USING (row) "
+                "ORDER BY collection, id"
+            )
+            for body, properties in found:
+                yield item_from(body, properties)
 
     def counts(self) -> dict[str, int]:
         with self._engine.connect() as conn:
@@ -109,21 +124,44 @@ class SqliteCatalog:
     def items_of_file(self, sha256: str) -> Sequence[Item]:
         with self._engine.connect() as conn:
             rows = conn.exec_driver_sql("SELECT row FROM catalog_files WHERE sha256 = ? ORDER BY row", (sha256,))
-            return _read(conn, [row for (row,) in rows])
+            return list(_read(conn, [row for (row,) in rows]).values())
 
     def search(self, query: Query) -> Page:
-        if not 1 <= query.limit <= MOST_PER_PAGE:
-            raise QueryError("limit", f"a page holds 1 to {MOST_PER_PAGE} items, not {query.limit}")
-        levels = keyset.keys(query.sort)
-        place = keyset.place(query.sort, levels, query.token) if query.token is not None else None
+        searching.check(query)
+        levels = keyset.keys(query.sort, SQLITE)
         with self._engine.connect() as conn:
             _install(conn)
-            found = _find(conn, query, levels, place)
-            more, found = len(found) > query.limit, found[: query.limit]
-            if place and place.backwards:
-                found.reverse()
+            source, conditions = _found(conn, query)
+            statement = searching.page_sql(source, conditions, levels, query, "catalog_items.row")
+            found = [tuple(row) for row in conn.exec_driver_sql(statement.text, statement.params)]
             items = _read(conn, [row for row, *_ in found])
-        return _page(query, place, [tuple(keys) for _, *keys in found], items, more)
+        return searching.page_of(query, SQLITE, [(items[row], tuple(keys)) for row, *keys in found])
+
+    def aggregate(self, query: Query, names: Sequence[str]) -> list[Aggregation]:
+        searching.check(query)
+        with self._engine.connect() as conn:
+            _install(conn)
+            source, conditions = _found(conn, query)
+            asked = aggregations.statements(SQLITE, source, conditions, names)
+            return aggregations.answers(names, [list(conn.exec_driver_sql(one.text, one.params)) for one in asked])
+
+    def faults(self) -> list[str]:
+        with self._engine.connect() as conn:
+            found = [row[0] for row in conn.exec_driver_sql("PRAGMA integrity_check")]
+            found += [row[0] for row in conn.exec_driver_sql("SELECT rtreecheck('catalog_boxes')")]
+            broken = [f"{row[0]} row {row[1]}: no {row[2]}" for row in conn.exec_driver_sql("PRAGMA foreign_key_check")]
+            strays = conn.exec_driver_sql(
+                """
+                SELECT row, 'no document' FROM catalog_items WHERE row NOT IN (SELECT row FROM catalog_documents)
+                UNION ALL
+                SELECT row, 'no words' FROM catalog_items WHERE row NOT IN (SELECT rowid FROM catalog_words)
+                UNION ALL
+                SELECT row, 'no box' FROM catalog_items
+                WHERE geometry IS NOT NULL AND 2 * row NOT IN (SELECT id FROM catalog_boxes)
+                """
+            )
+            broken += [f"item in row {row}: {what}" for row, what in strays]
+        return [one for one in found if one != "ok"] + broken
 
     def _collections(self, rest: str, params: tuple[str, ...]) -> list[Collection]:
         with self._engine.connect() as conn:
@@ -131,40 +169,54 @@ class SqliteCatalog:
                 f"SELECT body, west, south, east, north, start_us, end_us FROM catalog_collections {rest}",  # noqa: S608
                 params,
             )
-            return [_with_extent(*row) for row in rows]
-
-
-def _with_extent(
-    body: str, west: float | None, south: float, east: float, north: float, start: int | None, end: int
-) -> Collection:
-    collection: Collection = json.loads(body)
-    if west is not None:
-        collection["extent"]["spatial"] = {"bbox": [[west, south, east, north]]}
-    if start is not None:
-        interval = [times.rfc3339(times.moment(start)), times.rfc3339(times.moment(end))]
-        collection["extent"]["temporal"] = {"interval": [interval]}
-    return collection
+            return [with_extent(json.loads(body), box, (start, end)) for body, *box, start, end in rows]
 
 
 def _get(conn: Connection, collection: str, item: str) -> Item | None:
-    one = "SELECT body, properties FROM catalog_items WHERE collection = ? AND id = ?"
-    found = conn.exec_driver_sql(one, (collection, item)).first()
+    found = conn.exec_driver_sql(
+        "SELECT d.body, d.properties FROM catalog_items JOIN catalog_documents d USING (row) "
+        "WHERE collection = ? AND id = ?",
+        (collection, item),
+    ).first()
     return None if found is None else item_from(*found)
 
 
-def _put(conn: Connection, row: ItemRow) -> None:
-    key = conn.exec_driver_sql(_UPSERT, row.columns()).scalar_one()
-    conn.exec_driver_sql("DELETE FROM catalog_boxes WHERE id IN (?, ?)", (2 * key, 2 * key + 1))
-    if row.box is not None:
-        for half, (west, south, east, north) in enumerate(halves(row.box)):
-            conn.exec_driver_sql(
-                "INSERT INTO catalog_boxes VALUES (?, ?, ?, ?, ?)", (2 * key + half, west, east, south, north)
-            )
-            conn.exec_driver_sql(_WIDEN, (west, south, east, north, row.collection))
-    conn.exec_driver_sql("DELETE FROM catalog_files WHERE row = ?", (key,))
-    for sha256 in row.files:
-        conn.exec_driver_sql("INSERT INTO catalog_files VALUES (?, ?)", (sha256, key))
-    conn.exec_driver_sql(_LENGTHEN, (row.start_us, row.end_us, row.collection))
+def _put(conn: Connection, rows: Sequence[ItemRow]) -> None:
+    """Insert or replace. Of two rows with one name the later stays. Raises `ItemError`."""
+    known = {name for (name,) in conn.exec_driver_sql("SELECT id FROM catalog_collections")}
+    for row in rows:
+        if row.collection not in known:
+            raise ItemError(f"item {row.id}: there is no collection {row.collection!r}")
+    last = {(row.collection, row.id): row for row in rows}
+    newest = conn.exec_driver_sql("SELECT max(row) FROM catalog_items").scalar_one() or 0
+    # SQLAlchemy's share of a statement is larger than SQLite's: many small ones go to the driver itself.
+    raw: Any = conn.connection.driver_connection
+    keyed = [(raw.execute(_UPSERT, row.columns()).fetchone()[0], row) for row in last.values()]
+    replaced = [(key,) for key, _ in keyed if key <= newest]
+    raw.executemany(
+        "DELETE FROM catalog_boxes WHERE id = ?", [(2 * key + half,) for (key,) in replaced for half in (0, 1)]
+    )
+    raw.executemany("DELETE FROM catalog_files WHERE row = ?", replaced)
+    raw.executemany("DELETE FROM catalog_words WHERE rowid = ?", replaced)
+    boxes = [(key, row, list(enumerate(halves(row.box)))) for key, row in keyed if row.box is not None]
+    raw.executemany(
+        "INSERT INTO catalog_boxes VALUES (?, ?, ?, ?, ?)",
+        [(2 * key + half, w, e, s, n) for key, _, parts in boxes for half, (w, s, e, n) in parts],
+    )
+    raw.executemany(
+        "INSERT OR REPLACE INTO catalog_documents VALUES (?, ?, ?)",
+        [(key, row.properties, row.body) for key, row in keyed],
+    )
+    raw.executemany("INSERT INTO catalog_words (rowid, words) VALUES (?, ?)", [(key, row.words) for key, row in keyed])
+    raw.executemany("INSERT INTO catalog_files VALUES (?, ?)", [(sha, key) for key, row in keyed for sha in row.files])
+    for collection in {row.collection for row in last.values()}:
+        own = [row for row in last.values() if row.collection == collection]
+        span = (min(row.start_us for row in own), max(row.end_us for row in own))
+        conn.exec_driver_sql(_LENGTHEN, (*span, collection))
+        covered = [box for _, row, parts in boxes if row.collection == collection for _, box in parts]
+        if covered:
+            west, south, east, north = zip(*covered, strict=True)
+            conn.exec_driver_sql(_WIDEN, (min(west), min(south), max(east), max(north), collection))
 
 
 def _install(conn: Connection) -> None:
@@ -175,109 +227,58 @@ def _install(conn: Connection) -> None:
         conn.info["catalog"] = True
 
 
-def _find(
-    conn: Connection, query: Query, levels: list[keyset.Key], place: keyset.Place | None
-) -> list[tuple[Any, ...]]:
-    """Rows and key values of a page and, if there is one, of the item that follows it."""
-    area = _area(query)
-    conditions = [Sql("1")] if area is None else [_meets(*area)]
-    conditions += _plain_conditions(conn, query)
-    if query.filter is not None:
-        conditions.append(compile_filter(query.filter))
-    if place is not None:
-        conditions.append(keyset.beyond(levels, place))
-    start = Sql("catalog_items")
-    if area is not None and (near := _near(conn, area[0])) is not None:
-        start = sql("{} AS near CROSS JOIN catalog_items ON catalog_items.row = near.row", near)
-    columns = join(", ", [sql(f"{{}} AS k{i}", level.sql) for i, level in enumerate(levels)])
-    order = keyset.order_by(levels, backwards=place is not None and place.backwards)
-    statement = sql(
-        f"SELECT catalog_items.row, {{}} FROM {{}} WHERE {{}} ORDER BY {order} LIMIT {{}}",  # noqa: S608
-        columns,
-        start,
-        group(" AND ", conditions),
-        bind(query.limit + 1),
-    )
-    return [tuple(row) for row in conn.exec_driver_sql(statement.text, statement.params)]
+def _found(conn: Connection, query: Query) -> tuple[Sql, list[Sql]]:
+    """Where the search starts, and what must hold of an item."""
+    area = searching.area(query)
+    # What costs least comes first; a geometry is only looked at where all else holds.
+    conditions = searching.named(SQLITE, query) + _during(conn, query)
+    if area is not None:
+        conditions.append(_boxes_meet(area[0]))
+    if query.words:
+        conditions.append(sql("catalog_items.row IN ({})", with_words(query.words)))
+    conditions += searching.filtered(SQLITE, query)
+    if area is not None:
+        conditions.append(_meets(*area, rectangle=query.bbox is not None))
+    source = Sql("catalog_items")
+    if (near := start(conn, query, None if area is None else area[0])) is not None:
+        source = sql("({}) AS near CROSS JOIN catalog_items ON catalog_items.row = near.row", near)
+    # Where nothing asks for the documents, SQLite leaves this join out.
+    return sql("{} LEFT JOIN catalog_documents ON catalog_documents.row = catalog_items.row", source), conditions
 
 
-def _area(query: Query) -> tuple[Box, bytes] | None:
-    """The box and the WKB of what is searched for in space."""
-    if query.bbox is not None and query.intersects is not None:
-        raise QueryError("bbox", "a search takes a bbox or a geometry (`intersects`), not both")
-    try:
-        if query.bbox is not None:
-            box = box_of(query.bbox)
-            return box, bytes(shapely.to_wkb(box_geometry(box)))
-        if query.intersects is not None:
-            geometry = geometry_of(query.intersects)
-            return geometry.bounds, bytes(shapely.to_wkb(geometry))
-    except ValueError as error:
-        raise QueryError("bbox" if query.bbox is not None else "intersects", str(error)) from error
-    return None
+def _boxes_meet(box: Box) -> Sql:
+    return group(" OR ", [Sql(_BOX_MEETS, (n, s, e, w, e, w)) for w, s, e, n in halves(box)])
 
 
-def _meets(box: Box, wkb: bytes) -> Sql:
-    """First the boxes, which costs nothing, then the geometries."""
-    boxes = group(" OR ", [Sql(_BOX_MEETS, (n, s, e, w, e, w)) for w, s, e, n in halves(box)])
-    return sql("({} AND s_intersects(geometry, {}))", boxes, bind(wkb))
+def _meets(box: Box, wkb: bytes, *, rectangle: bool) -> Sql:
+    """Of items whose box meets the searched one. What lies within a rectangle needs no closer look."""
+    meets = sql("s_intersects(geometry, {})", bind(wkb))
+    west, south, east, north = box
+    if not rectangle or west > east:
+        return meets
+    within = "west <= east AND west >= ? AND east <= ? AND south >= ? AND north <= ?"
+    return sql("({} OR {})", Sql(f"({within})", (west, east, south, north)), meets)
 
 
-def _near(conn: Connection, box: Box) -> Sql | None:
-    """The rows whose float32 boxes meet the box, or None where they are many."""
-    meets = "west <= ? AND east >= ? AND south <= ? AND north >= ?"
-    parts = [Sql(f"SELECT id FROM catalog_boxes WHERE {meets}", (e, w, n, s)) for w, s, e, n in halves(box)]  # noqa: S608
-    union = sql(" UNION ALL ".join(["{}"] * len(parts)), *parts)
-    counting = sql("SELECT count(*) FROM (SELECT 1 FROM ({}) LIMIT {})", union, bind(SELECTIVE + 1))
-    if conn.exec_driver_sql(counting.text, counting.params).scalar_one() > SELECTIVE:
-        return None
-    return sql("(SELECT DISTINCT id / 2 AS row FROM ({}))", union)
+def _during(conn: Connection, query: Query) -> list[Sql]:
+    if query.start is None and query.end is None:
+        return []
+    first, last = searching.instants(query)
+    # An item's datetime lies within its span, so the longest span bounds where the index must be looked at.
+    span = conn.exec_driver_sql("SELECT max(end_us - start_us) FROM catalog_items").scalar_one() or 0
+    return [
+        Sql("(start_us <= ? AND end_us >= ?)", (last, first)),
+        Sql("(datetime_us >= ? AND datetime_us <= ?)", (first - span, last + span)),
+    ]
 
 
-def _plain_conditions(conn: Connection, query: Query) -> list[Sql]:
-    conditions = []
-    if query.collections:
-        conditions.append(sql("collection IN {}", group(", ", [bind(name) for name in query.collections])))
-    if query.ids:
-        conditions.append(sql("catalog_items.id IN {}", group(", ", [bind(name) for name in query.ids])))
-    if query.start is not None or query.end is not None:
-        start = -times.FOREVER if query.start is None else times.micros(query.start)
-        end = times.FOREVER if query.end is None else times.micros(query.end)
-        # An item's datetime lies within its span, so the longest span bounds where the index must be looked at.
-        span = conn.exec_driver_sql("SELECT max(end_us - start_us) FROM catalog_items").scalar_one() or 0
-        conditions.append(Sql("(start_us <= ? AND end_us >= ?)", (end, start)))
-        conditions.append(Sql("(datetime_us >= ? AND datetime_us <= ?)", (start - span, end + span)))
-    return conditions
-
-
-def _read(conn: Connection, rows: list[int]) -> list[Item]:
+def _read(conn: Connection, rows: list[int]) -> dict[int, Item]:
     """The items of these rows, in their order."""
     if not rows:
-        return []
+        return {}
     found = conn.exec_driver_sql(
-        "SELECT row, body, properties FROM catalog_items WHERE row IN (SELECT value FROM json_each(?))",
+        "SELECT row, body, properties FROM catalog_documents WHERE row IN (SELECT value FROM json_each(?))",
         (json.dumps(rows),),
     )
     items = {row: item_from(body, properties) for row, body, properties in found}
-    return [items[row] for row in rows if row in items]
-
-
-def _page(query: Query, place: keyset.Place | None, keys: list[tuple[Any, ...]], items: list[Item], more: bool) -> Page:
-    backwards = place is not None and place.backwards
-    after = more if not backwards else True
-    before = place is not None if not backwards else more
-    if not items:
-        return Page((), None, 0 if place is None else None, None)
-    return Page(
-        items=tuple(items),
-        next=keyset.token(query.sort, keyset.Place(keys[-1], backwards=False)) if after else None,
-        matched=len(items) if place is None and not more else None,
-        prev=keyset.token(query.sort, keyset.Place(keys[0], backwards=True)) if before else None,
-    )
-
-
-def _dump(value: dict[str, Any], name: str) -> str:
-    try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    except (TypeError, ValueError) as error:
-        raise ItemError(f"{name} is not JSON: {error}") from error
+    return {row: items[row] for row in rows}

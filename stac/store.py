@@ -3,7 +3,11 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from stac.aggregations import Aggregation
+    from stac.rows import ItemRow
 
 Item = dict[str, Any]
 Collection = dict[str, Any]
@@ -22,14 +26,26 @@ class QueryError(ValueError):
 
 
 class ItemError(ValueError):
-    """An item or a collection that the catalogue will not keep; the message names it and says why."""
+    """An item that the catalogue will not keep; the message names it and says why, `field` the part at fault."""
+
+    def __init__(self, message: str, field: str = "body") -> None:
+        super().__init__(message)
+        self.field = field
+
+    def __reduce__(self) -> tuple[type["ItemError"], tuple[str, str]]:
+        return type(self), (str(self), self.field)
+
+
+class CollectionError(ItemError):
+    """A collection that the catalogue will not keep, or not give up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
     """A search. Times are aware; `bbox` is west, south, east, north in degrees (west > east crosses the antimeridian);
     `intersects` is a GeoJSON geometry; `filter` is CQL2 JSON; `sort` holds (property, descending) pairs and falls back
-    to the newest first. `token` is `Page.next` or `Page.prev` of the same search."""
+    to the newest first. `words` are texts of which one must occur in an item's title, description, keywords or id,
+    whatever their case and accents. `token` is `Page.next` or `Page.prev` of the same search."""
 
     collections: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
@@ -38,6 +54,7 @@ class Query:
     start: datetime | None = None
     end: datetime | None = None
     filter: dict[str, Any] | bool | None = None
+    words: tuple[str, ...] = ()
     sort: tuple[tuple[str, bool], ...] = ()
     limit: int = 10
     token: str | None = None
@@ -57,7 +74,11 @@ class CatalogStore(Protocol):
     """Where items live. Both catalogues (SQLite, pgstac) implement it."""
 
     def put_collection(self, collection: Collection) -> None:
-        """Insert or replace. Raises `ItemError`."""
+        """Insert or replace. Raises `CollectionError`."""
+        ...
+
+    def delete_collection(self, collection: str) -> None:
+        """Raises `CollectionError` while it holds items."""
         ...
 
     def get_collection(self, collection: str) -> Collection | None: ...
@@ -70,12 +91,20 @@ class CatalogStore(Protocol):
         """Insert or replace, all or none, in one transaction. Raises `ItemError`."""
         ...
 
+    def load(self, rows: "Iterable[ItemRow]") -> int:
+        """As `put_items`, for more than fit into memory; how many there were. Raises `ItemError`."""
+        ...
+
     def change_item(self, collection: str, item: str, change: Callable[[Item | None], Item | None]) -> Item | None:
         """Put what `change` makes of the item (None: not there; answered with None: remove it), with no other writer
         between. What `change` raises leaves the catalogue as it was. Raises `ItemError`."""
         ...
 
     def get_item(self, collection: str, item: str) -> Item | None: ...
+
+    def items(self) -> Iterable[Item]:
+        """All of them, by collection and id, as of one moment."""
+        ...
 
     def counts(self) -> dict[str, int]:
         """How many items each collection holds."""
@@ -87,4 +116,12 @@ class CatalogStore(Protocol):
 
     def search(self, query: Query) -> Page:
         """Raises `QueryError`."""
+        ...
+
+    def aggregate(self, query: Query, names: Sequence[str]) -> "list[Aggregation]":
+        """`stac.aggregations` over all that the query finds, whatever its limit. Raises `QueryError`."""
+        ...
+
+    def faults(self) -> list[str]:
+        """What the database finds wrong with itself, in words; empty where nothing is."""
         ...

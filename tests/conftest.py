@@ -1,14 +1,20 @@
 """Fixtures that every kind of test shares."""
 
+import json
 import os
 import shutil
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from hypothesis import settings
 
@@ -99,3 +105,60 @@ def home(tmp_path: Path) -> "Iterator[Home]":
 
     with Home.open(Settings(home=tmp_path / "home")) as opened:
         yield opened
+
+
+S3_KEY = {"accessKey": "flyonce", "secretKey": "only-for-tests"}
+
+
+@pytest.fixture(scope="session")
+def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """Settings of a bucket on a SeaweedFS of its own, on loopback ports; give each test a prefix in `store_url`."""
+    from obstore import sign
+    from obstore.store import S3Store
+
+    folder = tmp_path_factory.mktemp("seaweed")
+    identity = {"name": "tests", "credentials": [S3_KEY], "actions": ["Admin", "Read", "Write", "List", "Tagging"]}
+    (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
+    with ExitStack() as taken:
+        listeners = [taken.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(8)]
+        ports = [listener.getsockname()[1] for listener in listeners]
+    names = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc")
+    weed = Path(sys.executable).with_name("weed")
+    command = [
+        str(weed) if weed.is_file() else find_program("weed"),
+        *("server", "-s3", "-s3.iam=false", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder}"),
+        *("-master.volumeSizeLimitMB=64", "-volume.max=20", "-master.telemetry=false", f"-s3.config={folder}/s3.json"),
+        *("-s3.port.iceberg=0", "-s3.port.lance=0", f"-s3.port={ports[6]}", f"-s3.port.grpc={ports[7]}"),
+        *(f"-{name}={port}" for name, port in zip(names, ports[:6], strict=True)),
+    ]
+    endpoint = f"http://127.0.0.1:{ports[6]}"
+    bucket = S3Store(
+        "flyonce",
+        endpoint=endpoint,
+        region="us-east-1",
+        access_key_id=S3_KEY["accessKey"],
+        secret_access_key=S3_KEY["secretKey"],
+        client_options={"allow_http": True},
+    )
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+    try:
+        for _ in range(600):
+            assert process.poll() is None, (folder / "log").read_text()[-2000:]
+            try:
+                if httpx.put(sign(bucket, "PUT", "", timedelta(seconds=60)), timeout=10).is_success:
+                    break
+            except httpx.TransportError:
+                pass
+            time.sleep(0.1)
+        else:
+            pytest.fail(f"SeaweedFS did not start: {(folder / 'log').read_text()[-2000:]}")
+        yield {
+            "store_url": "s3://flyonce",
+            "store_endpoint": endpoint,
+            "store_key_id": S3_KEY["accessKey"],
+            "store_key": S3_KEY["secretKey"],
+        }
+    finally:
+        process.kill()  # its data goes with the folder
+        process.wait()

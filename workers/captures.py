@@ -8,6 +8,7 @@ import distributed
 
 from imagery.errors import Refused
 from imagery.mosaic import Mosaic
+from imagery.remote import is_remote
 from stac.assets import MULTIHASH_SHA256
 from stac.store import Item
 from workers.cluster import shares_files
@@ -22,6 +23,7 @@ class Captured:
 
     item: Item
     path: Path
+    """On this machine."""
     sha256: str
     """Of the original, whatever derived file is read."""
     input: Input
@@ -34,8 +36,8 @@ class Captured:
 def for_workers(client: distributed.Client, captured: Captured) -> Input:
     """The input as the client's workers can read it: by its address in the store where they are on other hosts."""
     own = captured.input.source
-    if shares_files(client) or isinstance(own, Mosaic):
-        return captured.input
+    if shares_files(client) or isinstance(own, Mosaic) or is_remote(own.path):
+        return captured.input  # a signed address is read from anywhere
     assets = captured.item["assets"]
     sha256, name = assets.get("cog", assets["original"])["href"].rsplit("/", 2)[-2:]
     return replace(captured.input, source=replace(own, path=address(sha256, unquote(name))))
@@ -59,16 +61,19 @@ def get_item(home: Home, name: str) -> Item:
 
 def open_captured(home: Home, name: str, *, pixels: bool = False, gsd: float | None = None) -> Captured:
     """Open an item's imagery: the COG where it has one. Raises `Refused`: no-such-item, no-imagery, and as
-    `imagery.sources.open_source` does."""
+    `Home.asset_path` and `imagery.sources.open_source` do."""
     item = get_item(home, name)
     assets = item["assets"]
     if "original" not in assets:
         raise Refused(
             "no-imagery", f"{name} is no capture: it has no imagery of its own.", "Name a photo or orthophoto."
         )
-    path = home.asset_path(assets.get("cog", assets["original"])["href"])
-    if not path.is_file():
-        raise Refused("no-imagery", f"The store has lost the file of {name}.", "Ingest the flight again.")
+    href = assets.get("cog", assets["original"])["href"]
+    path = home.asset_path(href)
     title = str(item["properties"].get("title", name))
     sha256 = str(assets["original"]["file:checksum"]).removeprefix(MULTIHASH_SHA256)
-    return Captured(item, path, sha256, open_input(path, pixels=pixels, gsd=gsd, name=title))
+    opened = open_input(path, pixels=pixels, gsd=gsd, name=title)
+    if is_remote(url := home.asset_url(href)) and not isinstance(opened.source, Mosaic):
+        # Whoever computes may be on another machine and holds no key of the store: it reads by the signed address.
+        opened = replace(opened, source=replace(opened.source, path=url))
+    return Captured(item, path, sha256, opened)

@@ -20,6 +20,7 @@ from typing import Any
 from imagery.errors import Refused
 from records import jobs
 from records.engine import transaction
+from records.files import StoreError
 from sharing.policy import LOCAL_OPERATOR, Principal
 from stac import flights
 from stac.flight_tables import Flight, Sender
@@ -296,4 +297,4 @@ def _is_about_the_store(home: Home, error: OSError) -> bool:
     """Whether the disk is full or the store cannot be written to, which is not the fault of the file sent."""
     place = error.filename2 or error.filename
     in_store = isinstance(place, str) and Path(place).is_relative_to(home.files.root)
-    return in_store or error.errno in STORE_ERRORS
+    return in_store or isinstance(error, StoreError) or error.errno in STORE_ERRORS

@@ -15,9 +15,10 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from imagery.errors import Refused
+from imagery.remote import is_remote
 from records.files import DirectoryStore
 from records.settings import Settings
 
@@ -33,8 +34,11 @@ def address(sha256: str, name: str) -> str:
 
 
 def stored_name(path: str) -> str | None:
-    """The SHA-256 of a file of the store, by its address or its path there; None for any other file."""
-    name = path.removeprefix(SCHEME).partition("/")[0] if path.startswith(SCHEME) else Path(path).name
+    """The SHA-256 of a file of the store, by its address (signed or not) or its path there; None for any other file."""
+    if path.startswith(SCHEME):
+        name = path.removeprefix(SCHEME).partition("/")[0]
+    else:
+        name = Path(urlsplit(path).path if is_remote(path) else path).name
     return name if _SHA256.fullmatch(name) else None
 
 

@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,8 @@ LEASE_SECONDS = 60.0
 BEAT_SECONDS = 2.0
 """So often progress is told, and so soon a job that was cancelled stops."""
 IDLE_SECONDS = 1.0
+SWEEP_SECONDS, LEFT_SECONDS = 3600.0, 86_400.0
+"""How often the store is swept of what killed processes left, and how long that must have lain there."""
 
 log = logging.getLogger(__name__)
 
@@ -76,9 +79,12 @@ def work(
     stop = stop or threading.Event()
     me = f"{socket.gethostname()}:{os.getpid()}"
     engine = Engine(scheduler or home.settings.scheduler, workers or home.settings.workers)
-    done = 0
+    done, swept = 0, -SWEEP_SECONDS
     try:
         while not stop.is_set():
+            if time.monotonic() - swept > SWEEP_SECONDS:
+                swept = time.monotonic()
+                home.files.sweep(time.time() - LEFT_SECONDS)
             job = jobs.lease(home.engine, me, LEASE_SECONDS, kinds=KINDS)
             if job is not None:
                 done += perform(home, engine, codes, job)

@@ -8,8 +8,8 @@ CPU, where that is not enough. Imports torch and numpy, no rasterio, so that it 
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -112,7 +112,8 @@ class Scorer:
         self._instead: Detector | None = None
         """On the CPU, once the device's memory was not even enough for the model's own batch."""
         self.spec: ModelSpec = self.detector.spec
-        self._own = threading.local()
+        self._streams: list[torch.cuda.Stream] = []
+        """That no thread uses at the moment."""
         self._guard = threading.Lock()
         self._turn = threading.Semaphore(lanes)
         # A sum's order of addition follows the number of threads: one everywhere.
@@ -152,8 +153,7 @@ class Scorer:
         if self.device == "cpu" or self._instead is not None:
             mask, top = self._forward(self._instead or self.detector, *_batch(windows, size, "cpu"))
             return mask.numpy(), top.numpy()
-        stream = self._stream()
-        with torch.cuda.stream(stream):
+        with self._stream() as stream, torch.cuda.stream(stream):
             mask, top = self._forward(self.detector, *_batch(windows, size, "cuda"))
             fetched = tuple(torch.empty(plane.shape, dtype=plane.dtype, pin_memory=True) for plane in (mask, top))
             for there, here in zip((mask, top), fetched, strict=True):
@@ -187,11 +187,18 @@ class Scorer:
         """The block in which the network computes in `dtype`."""
         return nullcontext() if self._dtype == "float32" else torch.autocast(device, dtype=torch.bfloat16)
 
-    def _stream(self) -> torch.cuda.Stream:
-        if not hasattr(self._own, "stream"):
-            self._own.stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        stream: torch.cuda.Stream = self._own.stream
-        return stream
+    @contextmanager
+    def _stream(self) -> Iterator[torch.cuda.Stream]:
+        """One of the scorer's own few, whichever thread asks: memory that PyTorch keeps belongs to a stream, and a new
+        one for the threads of every task would have the card's memory taken and given back again and again."""
+        try:
+            stream = self._streams.pop()
+        except IndexError:
+            stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        try:
+            yield stream
+        finally:
+            self._streams.append(stream)
 
     def _fitting_batch(self, lanes: int, budget: float) -> int:
         """The model's own batch, doubled as long as `lanes` of them fit into `budget` of the free memory.

@@ -3,6 +3,7 @@
 import typer
 
 from flyonce.cli import (
+    admin,
     change,
     coverage,
     demo,
@@ -57,6 +58,7 @@ for command in (
 
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(flights.app, name="flights")
+app.add_typer(admin.app, name="admin")
 app.add_typer(models.app, name="models")
 app.add_typer(review.app, name="review")
 app.add_typer(tickets.app, name="tickets")

@@ -33,8 +33,10 @@ def serve(
     logging.getLogger("stac_fastapi.types.config").setLevel(logging.ERROR)
     from catalog_api.app import create_app
     from catalog_api.guard import check_address
+    from records.logs import set_up
 
     settings = Settings()
+    set_up(settings, logging.WARNING)
     check_address(host, settings)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn passes the signal on when it has shut down
     server = _server(create_app(settings), host, port)
@@ -60,7 +62,7 @@ def _server(app: Any, host: str, port: int) -> "uvicorn.Server":
                 name = f"[{host}]" if ":" in host else host
                 stdout.print(f"服务地址 Serving at http://{name}:{bound}/  （Ctrl+C 停止 to stop）", highlight=False)
 
-    return Server(uvicorn.Config(app, host=host, port=port, log_level="warning", server_header=False))
+    return Server(uvicorn.Config(app, host=host, port=port, log_config=None, access_log=False, server_header=False))
 
 
 @contextmanager

@@ -17,14 +17,14 @@ def worker(
     once: Annotated[bool, typer.Option("--once", help="Stop when the queue is empty.")] = False,
 ) -> None:
     """Run jobs of the home, drive Dask for them, and file what was approved. Safe to kill at any moment. 后台作业。"""
+    from records.logs import set_up
     from workers.home import Home
     from workers.loop import work
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    for chatty in ("distributed", "alembic"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    settings = Settings()
+    set_up(settings, logging.INFO)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())  # the job at hand is finished first
-    with Home.open(Settings()) as home:
+    with Home.open(settings) as home:
         done = work(home, scheduler=scheduler, workers=workers, once=once, stop=stop)
     stderr.print(f"{done} jobs done", highlight=False)

@@ -12,16 +12,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import uvicorn
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 from pydantic import SecretStr
 
+from imagery.cog import write_cog
+from imagery.inspect import inspect
 from imagery.values import Capture, Footprint, Georeference, Position
 from records.engine import transaction
 from records.settings import Settings
-from stac.assets import Stored
+from stac.assets import COG, Stored
 from stac.items import Custody, flight_item, orthophoto_item, photo_item
 from stac.runs import Model, RunFiles, run_item
 from tickets import store
@@ -31,6 +34,7 @@ from tickets.gateways.file import FileGateway
 from tickets.states import Action
 from tickets.values import Evidence, Sighting
 from workers.home import Home
+from workers.testing import write_raster
 
 ASSETS = Path(__file__).parents[2] / "catalog_api" / "console" / "static" / "assets"
 FLAGS = [
@@ -349,6 +353,20 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 @pytest.fixture
 def empty(home: Home) -> Iterator[str]:
     """Address of a home that holds nothing yet."""
+    with serving(home) as url:
+        yield url
+
+
+@pytest.fixture
+def with_cog(home: Home, tmp_path: Path) -> Iterator[str]:
+    """Address of a home with one orthophoto, all green, with its COG."""
+    data = np.zeros((3, 800, 1000), dtype=np.uint8)
+    data[1] = 200
+    raster = write_raster(tmp_path / "green.tif", data, gsd=0.1)
+    write_cog(raster, tmp_path / "cog.tif")
+    original = keep(home, "green.tif", (tmp_path / "cog.tif").read_bytes(), COG)
+    common: dict[str, Any] = {"custody": Custody("330100"), "flight": "f", "created": TAKEN}
+    home.catalog.put_items([orthophoto_item(inspect(tmp_path / "cog.tif"), "green", **common, original=original)])
     with serving(home) as url:
         yield url
 

@@ -141,6 +141,18 @@ def test_only_orthophotos_whose_place_is_certain_can_be_laid_on_the_map(watched:
     assert offered == ["", scene.orthophoto]
 
 
+def test_an_orthophoto_with_a_cog_is_laid_on_the_map_by_its_tiles(watched: Any, with_cog: str) -> None:
+    page = watched.open(with_cog)
+    image = map_image(page)
+    assert near(image.getpixel(centre(image)), (0, 200, 0))
+    tiles = [url for url in watched.requests if "/tiles/collections/orthophotos/items/green/assets/original/" in url]
+    assert tiles
+    page.locator("#layers summary").click()
+    page.locator("#preview").select_option("")
+    image = map_image(page)
+    assert not near(image.getpixel(centre(image)), (0, 200, 0))
+
+
 def test_all_pages_of_the_search_are_read(watched: Any, scene: Any) -> None:
     page = watched.open(scene.url)
     assert scene.photos > 200  # more than the page asks for at once

@@ -40,6 +40,10 @@ def sibling(name: str) -> ModuleType:
 
 
 schemas = sibling("unit/stac/conftest.py").schemas
+services = sibling("integration/conftest.py")
+postgres_server, pgstac_template = services.postgres_server, services.pgstac_template
+pgstac_database = services.pgstac_database
+CATALOGUES = ("sqlite", "pgstac")
 
 
 def square(number: int) -> dict[str, Any]:
@@ -142,14 +146,28 @@ def everything(home: Home) -> Iterator[dict[str, Any]]:
     )
 
 
+@pytest.fixture(scope="session", params=CATALOGUES)
+def catalogue(request: pytest.FixtureRequest) -> str:
+    """Address of the database of books and catalogue; empty: SQLite in the home. Everything here runs on both."""
+    return "" if request.param == "sqlite" else str(request.getfixturevalue("pgstac_database")())
+
+
 @pytest.fixture(scope="session")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server process over such a catalogue."""
-    folder = tmp_path_factory.mktemp("served")
-    with Home.open(Settings(home=folder / "home", database_url="", api_key=None)) as home:
+def served_home(catalogue: str, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A home with at least one item of every collection, which a server process serves."""
+    settings = Settings(home=tmp_path_factory.mktemp("served") / "home", database_url=catalogue, api_key=None)
+    with Home.open(settings) as home:
         home.catalog.put_items(list(everything(home)))
+    return settings
+
+
+@pytest.fixture(scope="session")
+def served(served_home: Settings) -> Iterator[str]:
+    """The address of a server process over such a catalogue."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("FLYONCE_")}
-    with socket.socket() as listening, (folder / "log").open("wb") as log:
+    settings = {"FLYONCE_HOME": str(served_home.home), "FLYONCE_DATABASE_URL": served_home.database_url}
+    log_path = served_home.home.parent / "log"
+    with socket.socket() as listening, log_path.open("wb") as log:
         listening.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
         process = subprocess.Popen(
@@ -162,13 +180,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 "--fd",
                 str(listening.fileno()),
             ],
-            env={**clean, "FLYONCE_HOME": str(folder / "home")},
+            env={**clean, **settings},
             pass_fds=[listening.fileno()],
             stdout=log,
             stderr=log,
         )
     try:
-        wait_for(address, process, folder / "log")
+        wait_for(address, process, log_path)
         yield address
     finally:
         process.terminate()

@@ -34,11 +34,20 @@ def card(tmp_path):
     return folder
 
 
-def test_an_ingest_killed_again_and_again_ends_as_if_it_never_had_been(card, tmp_path):
+@pytest.fixture(params=["directory", "s3"])
+def stored(request, tmp_path):
+    """Settings of each kind of store."""
+    if request.param == "directory":
+        return {"store_url": ""}
+    return request.getfixturevalue("seaweed") | {"store_url": f"s3://flyonce/{tmp_path.name}"}
+
+
+def test_an_ingest_killed_again_and_again_ends_as_if_it_never_had_been(card, tmp_path, stored):
     folder = tmp_path / "home"
-    Home.open(Settings(home=folder)).close()
+    Home.open(Settings(home=folder, **stored)).close()
     command = [sys.executable, "-m", "flyonce", "ingest", str(card), "--flight", "killed", "--department", "UAV"]
-    environment = {**os.environ, "FLYONCE_HOME": str(folder)}
+    variables = {f"FLYONCE_{name.upper()}": value for name, value in stored.items()}
+    environment = {**os.environ, **variables, "FLYONCE_HOME": str(folder)}
     seed = random.randrange(2**32)
     print("seed", seed)
     pauses = random.Random(seed)
@@ -60,7 +69,7 @@ def test_an_ingest_killed_again_and_again_ends_as_if_it_never_had_been(card, tmp
         assert process.returncode == -signal.SIGKILL, error.decode()
     assert process.returncode == 0
     assert killed >= 2
-    with Home.open(Settings(home=folder)) as home:
+    with Home.open(Settings(home=folder, **stored)) as home:
         items = home.catalog.search(Query(collections=("orthophotos",), limit=100)).items
         (flight,) = home.catalog.search(Query(collections=("flights",))).items
         with home.engine.connect() as conn:

@@ -16,8 +16,18 @@ import pytest
 from sqlalchemy import Engine
 
 from records.engine import migrate, open_engine
+from stac import pgstac_schema
+from stac.collections import all_collections
+from stac.pgstac import PgstacCatalog, open_pgstac
 
 START_SECONDS = 60
+
+
+def lacking(what: str) -> None:
+    """As `tests/conftest.py` has it: skip, or fail where everything was promised."""
+    if os.environ.get("FLYONCE_REQUIRE_ALL") == "1":
+        pytest.fail(f"FLYONCE_REQUIRE_ALL=1, but {what}")
+    pytest.skip(what)
 
 
 def free_port() -> int:
@@ -99,3 +109,54 @@ def engine(postgres_url: str) -> Iterator[Engine]:
     engine = open_engine(postgres_url)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def pgstac_template(postgres_server: str) -> str:
+    """Name of a database with the catalogue's schema and collections, that others are copied from."""
+    with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as conn:
+        there = {name for (name,) in conn.execute("SELECT name FROM pg_available_extensions")}
+        if missing := {"postgis", "btree_gist", "unaccent", "pg_trgm"} - there:
+            lacking(f"this PostgreSQL has no {', '.join(sorted(missing))} (make system-packages)")
+        conn.execute("CREATE DATABASE pgstac_template")
+    address = f"{postgres_server}/pgstac_template"
+    pgstac_schema.migrate(address)
+    engine = open_engine(address)
+    migrate(engine)
+    engine.dispose()
+    catalog = open_pgstac(address)
+    for collection in all_collections():
+        PgstacCatalog(catalog).put_collection(collection)
+    catalog.dispose()
+    return "pgstac_template"
+
+
+@pytest.fixture(scope="session")
+def pgstac_database(postgres_server: str, pgstac_template: str) -> Callable[[], str]:
+    """Makes the address of a fresh database with books and catalogue."""
+
+    def make() -> str:
+        name = f"catalog_{uuid.uuid4().hex}"
+        with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as conn:
+            conn.execute(f'CREATE DATABASE "{name}" TEMPLATE "{pgstac_template}"')
+        return f"{postgres_server}/{name}"
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def pgstac_engine(pgstac_database: Callable[[], str]) -> Iterator[Engine]:
+    engine = open_pgstac(pgstac_database())
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def catalog(pgstac_engine: Engine) -> PgstacCatalog:
+    """An empty catalogue: what `tests/unit/stac` runs on when it is run here."""
+    with pgstac_engine.begin() as conn:
+        conn.exec_driver_sql("DELETE FROM pgstac.items")
+        conn.exec_driver_sql("DELETE FROM flyonce.covered")
+        ours = [collection["id"] for collection in all_collections()]
+        conn.exec_driver_sql("DELETE FROM pgstac.collections WHERE NOT id = ANY(%s)", (ours,))
+    return PgstacCatalog(pgstac_engine)

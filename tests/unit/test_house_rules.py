@@ -108,6 +108,9 @@ DISTRIBUTIONS = {
     "pystac_client": "pystac-client",
     "odc": "odc-stac",
     "starlette": "fastapi",
+    "titiler": "titiler-core",
+    "rio_tiler": "titiler-core",
+    "morecantile": "titiler-core",
     "affine": "rasterio",
     "click": "typer",
 }

@@ -97,7 +97,13 @@ export async function openMap({ container, labels, workerUrl, locale, onEvent, o
       if (map.getLayer("preview")) map.removeLayer("preview");
       if (map.getSource("preview")) map.removeSource("preview");
       if (!preview) return;
-      map.addSource("preview", { type: "image", url: preview.url, coordinates: preview.corners });
+      const { tiles, url, corners } = preview;
+      map.addSource(
+        "preview",
+        tiles
+          ? { type: "raster", tiles: [tiles.url], bounds: tiles.bounds, tileSize: 256, minzoom: 12, maxzoom: 23 }
+          : { type: "image", url, coordinates: corners },
+      );
       const paint = { "raster-fade-duration": 0 };
       map.addLayer({ id: "preview", type: "raster", source: "preview", paint }, abovePreview);
     },

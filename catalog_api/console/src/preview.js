@@ -1,4 +1,4 @@
-// Where an orthophoto's thumbnail belongs on the ground. A preview in the wrong place is worse than none, so corners are
+// An orthophoto on the map: its tiles, or where its thumbnail belongs on the ground. A preview in the wrong place is worse than none, so corners are
 // only taken where they agree with the raster's own size. Pure.
 
 import { ownPath } from "./api.js";
@@ -50,9 +50,24 @@ export function picture(item) {
   return found ? ownPath(found[1].href) : null;
 }
 
-/** The orthophotos that can be laid on the map, newest first as the server sent them. */
+/** Where an item's map tiles are and what they cover, or null where it has no cloud-optimized raster. */
+export function tiles(item) {
+  const key = ["cog", "original"].find((name) => item.assets?.[name]?.type?.includes("profile=cloud-optimized"));
+  if (!key || item.bbox?.length !== 4) return null;
+  const path = ["collections", item.collection, "items", item.id, "assets", key].map(encodeURIComponent).join("/");
+  return { url: `${location.origin}/tiles/${path}/tiles/WebMercatorQuad/{z}/{x}/{y}.png`, bounds: item.bbox };
+}
+
+/** The orthophotos that can be laid on the map, newest first as the server sent them: by tiles, else by one picture. */
 export function previews(orthophotos) {
   return orthophotos
-    .map((item) => ({ id: item.id, datetime: item.properties?.datetime, flight: item.properties?.["flyonce:flight"], url: picture(item), corners: corners(item) }))
-    .filter(({ url, corners: frame }) => url && frame);
+    .map((item) => ({
+      id: item.id,
+      datetime: item.properties?.datetime,
+      flight: item.properties?.["flyonce:flight"],
+      tiles: tiles(item),
+      url: picture(item),
+      corners: corners(item),
+    }))
+    .filter(({ tiles: layer, url, corners: frame }) => layer || (url && frame));
 }

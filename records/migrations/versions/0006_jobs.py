@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0006_jobs"
-down_revision = "0004_flights"
+down_revision = "0005_catalog_search"
 
 _NAME = "ck_jobs_state"
 _STATES = "state IN ('queued', 'running', 'done', 'failed', 'cancelled')"

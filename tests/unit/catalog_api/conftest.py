@@ -67,6 +67,26 @@ def photo(number: int, original: Stored) -> dict[str, Any]:
     )
 
 
+class PhotoOf:
+    """`photo_of(home, number)`: an item whose original is the one kept file, stored there."""
+
+    start = START
+
+    def __call__(self, home: Home, number: int) -> dict[str, Any]:
+        stored = home.files.put_bytes(BYTES)
+        return photo(number, Stored(NAME, stored.sha256, stored.size, "image/jpeg"))
+
+
+@pytest.fixture(scope="session")
+def photo_of() -> PhotoOf:
+    return PhotoOf()
+
+
+@pytest.fixture(scope="session")
+def serve() -> Callable[[FastAPI], contextlib.AbstractContextManager[str]]:
+    return serving
+
+
 @pytest.fixture(scope="session")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """Twelve photos, one file. Read only."""
@@ -88,7 +108,7 @@ class Kept:
 
 
 @pytest.fixture(scope="session")
-def kept(filled: Home) -> Kept:
+def kept() -> Kept:
     return Kept()
 
 

@@ -283,8 +283,7 @@ expressions = st.recursive(
 def ask(catalog: SqliteCatalog) -> Callable[[list[Item], Any], list[str]]:
     def run(found: list[Item], expression: Any) -> list[str]:
         with catalog._engine.begin() as conn:
-            for table in ("catalog_items", "catalog_boxes"):
-                conn.exec_driver_sql(f"DELETE FROM {table}")
+            conn.exec_driver_sql(f"DELETE FROM {'catalog_items' if conn.dialect.name == 'sqlite' else 'pgstac.items'}")
         catalog.put_items(found)
         return sorted(item["id"] for item in catalog.search(Query(filter=expression, limit=100)).items)
 

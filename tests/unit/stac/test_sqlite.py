@@ -1,4 +1,7 @@
-"""The embedded catalogue: what is put in is found, in order, page by page, and nothing else."""
+"""A catalogue: what is put in is found, in order, page by page, and nothing else.
+
+Here the embedded one; `tests/integration/test_catalog_pgstac.py` runs the same tests on PostgreSQL.
+"""
 
 import base64
 import json
@@ -14,7 +17,7 @@ import shapely.geometry
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import stac.sqlite
+import stac.sqlite_plan
 from stac.sqlite import SqliteCatalog
 from stac.store import Item, ItemError, Query, QueryError
 
@@ -153,7 +156,7 @@ def test_a_box_finds_the_geometries_that_meet_it(
         if any(shapely.geometry.shape(shape).intersects(rectangle(w, south, e, north)) for w, e in parts)
     ]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stac.sqlite, "SELECTIVE", selective)
+        patch.setattr(stac.sqlite_plan, "SELECTIVE", selective)
         assert sorted(ids(catalog, Query(bbox=box))) == meets
 
 
@@ -245,8 +248,7 @@ sorts = st.lists(
 
 def clear(catalog: SqliteCatalog) -> None:
     with catalog._engine.begin() as conn:
-        for table in ("catalog_files", "catalog_items", "catalog_boxes"):
-            conn.exec_driver_sql(f"DELETE FROM {table}")
+        conn.exec_driver_sql(f"DELETE FROM {'catalog_items' if conn.dialect.name == 'sqlite' else 'pgstac.items'}")
 
 
 def fill(catalog: SqliteCatalog, found: list[tuple[Any, Any, int]]) -> None:
