@@ -21,6 +21,9 @@ from imagery.tiles import PIXELS, GroundGrid, Window
 class Readable(Protocol):
     """An open raster."""
 
+    @property
+    def source(self) -> "Source | Mosaic": ...
+
     def read(self, grid: GroundGrid, window: Window) -> Pixels: ...
 
 
@@ -90,13 +93,13 @@ def reader(source: Raster) -> Iterator[Readable]:
 
 class _MosaicReader:
     def __init__(self, mosaic: Mosaic, stack: ExitStack) -> None:
-        self._mosaic, self._stack = mosaic, stack
+        self.source, self._stack = mosaic, stack
         self._opened: dict[int, Reader] = {}
 
     def read(self, grid: GroundGrid, window: Window) -> Pixels:
         shape = (window.height, window.width)
         data, valid = np.zeros((3, *shape), dtype=np.uint8), np.zeros(shape, dtype=bool)
-        for index, source in enumerate(self._mosaic.sources):
+        for index, source in enumerate(self.source.sources):
             if source.extent(grid).grow(1).intersect(window).empty:
                 continue
             if index not in self._opened:

@@ -2,13 +2,19 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import unquote
+
+import distributed
 
 from imagery.errors import Refused
+from imagery.mosaic import Mosaic
 from imagery.remote import is_remote
 from stac.assets import MULTIHASH_SHA256
 from stac.store import Item
+from workers.cluster import shares_files
 from workers.home import Home
 from workers.inputs import Input, open_input
+from workers.located import address
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,16 @@ class Captured:
     @property
     def reference(self) -> str:
         return reference(self.item)
+
+
+def for_workers(client: distributed.Client, captured: Captured) -> Input:
+    """The input as the client's workers can read it: by its address in the store where they are on other hosts."""
+    own = captured.input.source
+    if shares_files(client) or isinstance(own, Mosaic) or is_remote(own.path):
+        return captured.input  # a signed address is read from anywhere
+    assets = captured.item["assets"]
+    sha256, name = assets.get("cog", assets["original"])["href"].rsplit("/", 2)[-2:]
+    return replace(captured.input, source=replace(own, path=address(sha256, unquote(name))))
 
 
 def reference(item: Item) -> str:
@@ -57,7 +73,7 @@ def open_captured(home: Home, name: str, *, pixels: bool = False, gsd: float | N
     title = str(item["properties"].get("title", name))
     sha256 = str(assets["original"]["file:checksum"]).removeprefix(MULTIHASH_SHA256)
     opened = open_input(path, pixels=pixels, gsd=gsd, name=title)
-    if is_remote(url := home.asset_url(href)):
+    if is_remote(url := home.asset_url(href)) and not isinstance(opened.source, Mosaic):
         # Whoever computes may be on another machine and holds no key of the store: it reads by the signed address.
         opened = replace(opened, source=replace(opened.source, path=url))
     return Captured(item, path, sha256, opened)

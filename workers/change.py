@@ -25,6 +25,7 @@ from imagery.polygons import NOT_ANALYSED
 from imagery.reader import Pixels
 from imagery.tiles import PIXELS, GroundGrid, Tile, Window
 from workers import versions
+from workers.cluster import shares_files
 from workers.found import TileFound, from_bytes, tile_found, to_bytes
 from workers.inputs import Input
 from workers.pipeline import Known, overlapped
@@ -107,6 +108,8 @@ def compare(
     gsd_before, gsd_after = ground_gsds(before, after)
     cell = detector.cell(gsd_before, gsd_after)
     versions.check_workers(client)
+    if cache is not None and not shares_files(client):
+        cache = cache.elsewhere()
     sheets = replace(lay_out(before, after, cell), cache=cache)
     overlap = sheets.overlap
     if overlap.empty:

@@ -11,7 +11,7 @@ import distributed
 from imagery.errors import Refused
 from workers.environment import WORKER_ENVIRONMENT
 
-_LOCAL_CONFIG = {
+LOCAL_CONFIG = {
     "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
     # Tasks hold a few windows and return small values: a worker never has anything worth spilling.
     "distributed.worker.memory.target": False,
@@ -24,6 +24,12 @@ _LOCAL_CONFIG = {
 
 TASKS_A_WORKER = 2
 """While one has the device, the other reads or writes: the device is never without work between two tasks."""
+
+
+def shares_files(client: distributed.Client) -> bool:
+    """Whether workers see this host's files under the same paths: those of a scheduler on this host do."""
+    address = str(client.scheduler.address) if client.scheduler is not None else ""
+    return address.startswith(("inproc://", "tcp://127.", "tls://127.", "tcp://[::1]"))
 
 
 def usable_cores() -> int:
@@ -51,7 +57,7 @@ def connect(*, workers: int = 0, scheduler: str = "", processes: bool = True) ->
             yield client
         return
     with (
-        dask.config.set(_LOCAL_CONFIG),
+        dask.config.set(LOCAL_CONFIG),
         distributed.LocalCluster(  # type: ignore[no-untyped-call]
             n_workers=workers or usable_cores(),
             threads_per_worker=TASKS_A_WORKER,

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from pyproj import Transformer
 from shapely.geometry import Polygon
 
-from imagery.reader import Reader
+from imagery.mosaic import Readable
 from imagery.tiles import PIXELS, GroundGrid
 
 MARGIN = 0.2
@@ -21,7 +21,7 @@ QUALITY = 88
 _LINE, _EDGE = (255, 220, 0), (0, 0, 0)
 
 
-def crop(reader: Reader, crs: str, outline: Polygon, unit_m: float) -> bytes:
+def crop(reader: Readable, crs: str, outline: Polygon, unit_m: float) -> bytes:
     """A JPEG of the ground around `outline` (in units of `crs`, or in pixels of the source for `PIXELS`), north up.
 
     `unit_m`: metres on the ground per unit of `crs`. The picture is as fine as the source, within `LEAST_SIDE` and

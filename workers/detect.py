@@ -19,6 +19,7 @@ from imagery.errors import Refused
 from imagery.polygons import NOT_ANALYSED
 from imagery.tiles import GroundGrid, Tile, Window
 from workers import versions
+from workers.cluster import shares_files
 from workers.found import TileFound, from_bytes, tile_found, to_bytes
 from workers.inputs import Input
 from workers.pipeline import Known, Threads, overlapped
@@ -98,6 +99,8 @@ def detect(
     extent = whole if extent is None else whole.intersect(extent)
     if extent.empty:
         raise Refused("no-overlap", f"{source.name} does not reach into the extent asked for.", "Ask for another one.")
+    if cache is not None and not shares_files(client):
+        cache = cache.elsewhere()
     task = Task(load, spec.name, spec.weights_sha256, dtype, Sheet(origin_of(source.source), grid), cache)
     analysis = collect(
         client,

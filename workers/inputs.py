@@ -1,13 +1,17 @@
 """A source ready to be analysed: how it is read, how fine it is, and where that was learnt."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from imagery.errors import Refused
 from imagery.inspect import inspect
+from imagery.mosaic import Mosaic, Raster
 from imagery.sources import Source, open_source
 from imagery.tiles import PIXELS
+from records.files import DirectoryStore
+from workers.located import address
 
 GsdOrigin = Literal["georeference", "pose", "given", "model"]
 """`model`: nothing tells, so a pixel is taken for one of the model's; sizes and areas are no better than that."""
@@ -17,7 +21,7 @@ GsdOrigin = Literal["georeference", "pose", "given", "model"]
 class Input:
     """One source and what its results will be labelled with."""
 
-    source: Source
+    source: Raster
     name: str
     """The file's name or the item's `collection/id`."""
     gsd: float | None
@@ -50,6 +54,25 @@ def open_input(path: Path, *, pixels: bool = False, gsd: float | None = None, na
     if posed:
         return Input(replace(source, gsd=posed), name, posed, "pose")
     return Input(source, name, None, "model", (f"Nothing tells how fine {name} is: --gsd M gives metres per pixel.",))
+
+
+def open_mosaic(paths: Sequence[Path]) -> Input:
+    """Several georeferenced files as one; earlier ones cover later ones. Raises `Refused`: mixed-coordinates, and as
+    `open_input`."""
+    mosaic = Mosaic(tuple(open_source(path) for path in paths))
+    return Input(mosaic, " + ".join(path.name for path in paths), mosaic.gsd, "georeference")
+
+
+def stored(source: Input, files: DirectoryStore) -> Input:
+    """The same input, its files put into the store and read from there by workers on other hosts."""
+
+    def put(one: Source) -> Source:
+        path = Path(one.path)
+        return replace(one, path=address(files.put(path).sha256, path.name))
+
+    whole = source.source
+    there = Mosaic(tuple(put(one) for one in whole.sources)) if isinstance(whole, Mosaic) else put(whole)
+    return replace(source, source=there)
 
 
 def _gsd_from_pose(path: Path) -> float | None:

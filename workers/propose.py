@@ -20,7 +20,7 @@ from imagery.camera import Camera
 from imagery.errors import Refused
 from imagery.footprints import from_position
 from imagery.inspect import inspect
-from imagery.reader import reader
+from imagery.mosaic import reader
 from stac.assets import Stored
 from stac.collections import MODELS
 from stac.runs import with_crops

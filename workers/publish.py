@@ -23,15 +23,15 @@ from shapely.geometry import mapping, shape
 from detectors import change as change_detector
 from detectors import registry
 from detectors.base import ModelSpec
+from imagery.mosaic import reader
 from imagery.polygons import NOT_ANALYSED, Region, area_m2
-from imagery.reader import reader
 from imagery.sources import dataset
 from imagery.tiles import GroundGrid, Window
 from stac.assets import COG, Stored
 from stac.items import Custody, strictest
 from stac.runs import RunFiles, run_item
 from stac.store import Item
-from workers.captures import Captured, open_captured
+from workers.captures import Captured, for_workers, open_captured
 from workers.change import compare
 from workers.crops import crop, in_crs_units
 from workers.detect import detect
@@ -76,7 +76,9 @@ def run_detection(
     if known := home.catalog.get_item("detections", run.id):
         return known
     with working_folder(home.settings.home / "work") as folder:
-        found = detect(client, spec, captured.input, folder / "raw.tif", cache=home.tiles, progress=progress)
+        found = detect(
+            client, spec, for_workers(client, captured), folder / "raw.tif", cache=home.tiles, progress=progress
+        )
         write_mask(folder / "raw.tif", folder / "mask.tif", captured.input, found.grid, found.extent)
         features = detection_features(found, labels)
         about = about_detection(found) | {"found": by_class(spec, features)}
@@ -94,13 +96,13 @@ def run_comparison(
     if known := home.catalog.get_item("changes", run.id):
         return known
     with working_folder(home.settings.home / "work") as folder:
-        found = compare(client, before.input, after.input, folder / "raw.tif", cache=home.tiles, progress=progress)
+        dates = for_workers(client, before), for_workers(client, after)
+        found = compare(client, *dates, folder / "raw.tif", cache=home.tiles, progress=progress)
         write_mask(folder / "raw.tif", folder / "mask.tif", before.input, found.grid, found.extent)
         features = comparison_features(found, labels)
         about = about_comparison(found) | {"found": by_class(run.spec, features), "pair": found.pair.to_dict()}
         shown = _shown(found.analysis.regions, found.grid, found.cell, run.spec.min_area)
-        dates = {"before": before.input, "after": after.input}
-        crops = _crops(home, dates, found.grid, shown, found.cell)
+        crops = _crops(home, {"before": before.input, "after": after.input}, found.grid, shown, found.cell)
         return _write(home, run, features, about, folder / "mask.tif", crops, found.grid, found.extent)
 
 

@@ -4,7 +4,8 @@ Grouping, order of completion and number of workers are matters of speed alone. 
 down with it, is split into its items, so that one poisoned tile costs itself and not its neighbours.
 """
 
-from asyncio import CancelledError
+import asyncio
+import concurrent.futures
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -137,7 +138,7 @@ def _finished(client: distributed.Client, futures: "list[distributed.Future[Any]
         except TimeoutError:
             if client.status != "running":
                 raise SchedulerLostError(_LOST) from None
-        except (CancelledError, OSError) as error:
+        except (asyncio.CancelledError, concurrent.futures.CancelledError, OSError) as error:
             raise SchedulerLostError(_LOST) from error
         else:
             return list(done)

@@ -15,7 +15,7 @@ import os
 import threading
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -42,14 +42,19 @@ class CacheAt:
     """Where a cache lies and how large it may grow; travels to the workers, each of which opens it on its own host."""
 
     folder: str
+    """Empty: where the host's own settings say."""
     limit: int = DEFAULT_LIMIT
+
+    def elsewhere(self) -> "CacheAt":
+        """The same on hosts that do not know this one's folders."""
+        return replace(self, folder="")
 
 
 class TileCache:
     """Safe for any number of processes and threads."""
 
     def __init__(self, at: CacheAt) -> None:
-        self.folder, self.limit = Path(at.folder), at.limit
+        self.folder, self.limit = Path(at.folder or Settings().tiles_dir), at.limit
         self._guard = threading.Lock()
         self._until_sweep = 0.0
         self._full = False

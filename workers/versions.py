@@ -27,8 +27,13 @@ def check(expected: tuple[tuple[str, str], ...], who: str = "this worker") -> No
 
 
 def check_workers(client: distributed.Client) -> None:
-    """Ask every worker that is there. Raises `Refused` (other-versions) for the first that differs from here."""
-    for address, theirs in client.run(here).items():
+    """Ask every worker that is there. Raises `Refused`: no-workers, other-versions for the first that differs."""
+    found = client.run(here)
+    if not found:
+        raise Refused(
+            "no-workers", "The Dask scheduler has no workers yet.", "Start some: `flyonce node tcp://host:8786`."
+        )
+    for address, theirs in found.items():
         _refuse(f"the worker {address}", theirs, here())
 
 

@@ -17,6 +17,7 @@ from flyonce.cli import (
     lab,
     models,
     mosaic,
+    node,
     review,
     search,
     serve,
@@ -52,6 +53,7 @@ for command in (
     stats.stats,
     serve.serve,
     worker.worker,
+    node.node,
     lab.lab,
 ):
     app.command()(command)

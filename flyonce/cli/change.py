@@ -68,8 +68,10 @@ def _files(
     settings: Settings,
 ) -> dict[str, Any]:
     from detectors.change import spec
+    from records.files import DirectoryStore
     from workers.change import compare
-    from workers.inputs import open_input
+    from workers.cluster import shares_files
+    from workers.inputs import open_input, stored
     from workers.outputs import gsd_words
     from workers.results import change_to_files
     from workers.tilecache import cache_of
@@ -79,6 +81,8 @@ def _files(
         explain(gsd_words(one, spec.gsd), *one.notes)
     with at.connected() as client, bar() as progress:
         kept = cache_of(settings)
+        if not shares_files(client):
+            first, second = (stored(one, DirectoryStore(settings.files_dir)) for one in (first, second))
         return change_to_files(
             lambda raw: compare(client, first, second, raw, cache=kept, progress=progress), labels, out, mask
         )

@@ -1,6 +1,7 @@
 """`flyonce detect`: one detector over files, or over items of the catalogue."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,6 +31,15 @@ if TYPE_CHECKING:
     from workers.outputs import Labels
 
 
+@dataclass(frozen=True, slots=True)
+class _ReadAs:
+    """How files become sources."""
+
+    pixels: bool
+    gsd: float | None
+    mosaic: bool
+
+
 def detect(
     detector: Annotated[str, typer.Argument(help="Name of a detector; `flyonce models list` shows them.")],
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Files, or collection/id of the home.")],
@@ -42,6 +52,9 @@ def detect(
     change: Annotated[
         str | None, typer.Option("--change", metavar="changes/ID", help="Propose only what stands on changed ground.")
     ] = None,
+    mosaic: Annotated[
+        bool, typer.Option("--mosaic", help="Read all files as one raster; earlier ones cover later ones.")
+    ] = False,
     refine: Annotated[str, typer.Option("--refine", metavar="sam", help="Draw the outlines tighter with SAM.")] = "",
     point: Annotated[
         list[str] | None,
@@ -78,17 +91,19 @@ def detect(
         summary = _items(settings, detector, sources, gsd, change, labels, at, out, mask)
     elif change is not None:
         fail("--change is for items of the catalogue.", "Ingest the files first; or compare them by `flyonce change`.")
+    elif mosaic and pixels:
+        fail("--mosaic puts files where they lie on the ground; --pixels leaves that aside.", "Give one of them.")
     else:
+        read_as = _ReadAs(pixels, gsd, mosaic)
         paths = [Path(source) for source in sources]
-        summary = _files(spec, paths, pixels, gsd, labels, at, out, mask, settings, refine)
+        summary = _files(spec, paths, read_as, labels, at, out, mask, settings, refine)
     show(summary, as_json)
 
 
 def _files(
     spec: "ModelSpec",
     paths: list[Path],
-    pixels: bool,
-    gsd: float | None,
+    read_as: _ReadAs,
     labels: "Labels",
     at: Where,
     out: Path | None,
@@ -96,16 +111,22 @@ def _files(
     settings: Settings,
     refine: str,
 ) -> dict[str, Any]:
+    from records.files import DirectoryStore
+    from workers.cluster import shares_files
     from workers.detect import Detection
     from workers.detect import detect as run
-    from workers.inputs import open_input
+    from workers.inputs import Input, open_input, open_mosaic, stored
     from workers.outputs import gsd_words
     from workers.results import detect_to_files
     from workers.tilecache import cache_of
 
-    inputs = [open_input(path, pixels=pixels, gsd=gsd) for path in paths]
+    if read_as.mosaic:
+        inputs = [open_mosaic(paths)]
+    else:
+        inputs = [open_input(path, pixels=read_as.pixels, gsd=read_as.gsd) for path in paths]
     for one in inputs:
         explain(gsd_words(one, spec.gsd), *one.notes)
+    kept = cache_of(settings)
     tighten: Callable[[Detection], Detection] = lambda found: found  # noqa: E731
     if refine:
         from detectors.sam import Sam
@@ -114,13 +135,13 @@ def _files(
         sam = Sam.load()  # before hours of work, so that a missing checkpoint is told first
         tighten = partial(refined, sam=sam)
     with at.connected() as client, bar() as progress:
-        return detect_to_files(
-            lambda one, raw: tighten(run(client, spec, one, raw, cache=cache_of(settings), progress=progress)),
-            inputs,
-            labels,
-            out,
-            mask,
-        )
+
+        def analysed(one: Input, raw: Path) -> Detection:
+            there = one if shares_files(client) else stored(one, DirectoryStore(settings.files_dir))
+            found = run(client, spec, there, raw, cache=kept, progress=progress)
+            return tighten(replace(found, input=one))
+
+        return detect_to_files(analysed, inputs, labels, out, mask)
 
 
 def _point_at(

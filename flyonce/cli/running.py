@@ -37,10 +37,16 @@ class Where:
 
     @contextmanager
     def connected(self) -> Iterator["distributed.Client"]:
+        """A client for the block. Raises `Refused`: no-scheduler, scheduler-lost."""
+        from imagery.errors import Refused
         from workers.cluster import connect
+        from workers.run import SchedulerLostError
 
-        with connect(workers=self.workers, scheduler=self.scheduler) as client:
-            yield client
+        try:
+            with connect(workers=self.workers, scheduler=self.scheduler) as client:
+                yield client
+        except SchedulerLostError as lost:
+            raise Refused("scheduler-lost", str(lost)) from lost
 
 
 def are_items(sources: list[str]) -> bool:

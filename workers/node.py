@@ -1,0 +1,48 @@
+"""A host that lends its cores or its GPUs to a Dask scheduler: worker processes started as flyonce wants them.
+
+`dask worker` would leave threads and memory to the shell it was started from; here every process gets the environment
+that results and speed rely on, one process for each GPU, or for each core where there is none.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+import dask
+import distributed
+
+from imagery.errors import Refused
+from workers.cluster import LOCAL_CONFIG, TASKS_A_WORKER, usable_cores
+from workers.environment import WORKER_ENVIRONMENT
+
+
+def environments(gpus: int, workers: int) -> list[dict[str, str]]:
+    """Of each worker process: one for each GPU, which it alone sees; without GPUs `workers` of them."""
+    if gpus:
+        return [WORKER_ENVIRONMENT | {"CUDA_VISIBLE_DEVICES": str(index)} for index in range(workers or gpus)]
+    return [dict(WORKER_ENVIRONMENT)] * (workers or usable_cores())
+
+
+def lend(scheduler: str, *, workers: int = 0, host: str | None = None) -> None:
+    """Run workers for the scheduler at this address until it goes away or the process is told to stop.
+
+    `host`: this host's address as the scheduler reaches it. Raises `Refused` (no-scheduler).
+    """
+    import torch
+
+    with dask.config.set(LOCAL_CONFIG):
+        asyncio.run(_run(scheduler, environments(torch.cuda.device_count(), workers), host))
+
+
+async def _run(scheduler: str, each: Sequence[dict[str, str]], host: str | None) -> None:
+    nannies = [
+        distributed.Nanny(scheduler, nthreads=TASKS_A_WORKER, env=env, host=host, memory_limit=0) for env in each
+    ]
+    try:
+        await asyncio.wait_for(asyncio.gather(*nannies), timeout=120)
+    except (OSError, TimeoutError) as error:
+        raise Refused(
+            "no-scheduler",
+            f"No Dask scheduler answers at {scheduler}: {error}",
+            "Start one with `dask scheduler` and give its address as tcp://host:8786.",
+        ) from error
+    await asyncio.gather(*(nanny.finished() for nanny in nannies))  # type: ignore[no-untyped-call]
