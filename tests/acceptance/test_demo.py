@@ -67,9 +67,9 @@ def test_evidence_and_lineage_lead_somewhere(demo: "Demo") -> None:
         assert events
         for event in events:
             for href in (event["evidence"]["before"], event["evidence"]["after"]):
-                path, asset = reader.file(href, href.split("/")[2])
-                assert path.read_bytes().startswith(b"\xff\xd8")
-                assert asset["type"] == "image/jpeg"
+                crop = reader.file(href, href.split("/")[2])
+                assert b"".join(crop.read(0, crop.size)).startswith(b"\xff\xd8")
+                assert crop.asset["type"] == "image/jpeg"
         runs = home.catalog.search(Query(collections=("changes", "detections"))).items
         assert len(runs) == 2
         for run in runs:
