@@ -25,6 +25,9 @@ def test_it_finds_what_the_api_says_it_can(catalog: pystac_client.Client) -> Non
         "detections",
         "changes",
         "models",
+        "videos",
+        "frames",
+        "elevation",
     }
 
 

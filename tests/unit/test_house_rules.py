@@ -108,6 +108,7 @@ DISTRIBUTIONS = {
     "pystac_client": "pystac-client",
     "odc": "odc-stac",
     "starlette": "fastapi",
+    "pydantic_core": "pydantic",
     "titiler": "titiler-core",
     "rio_tiler": "titiler-core",
     "morecantile": "titiler-core",

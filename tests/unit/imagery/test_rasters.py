@@ -169,7 +169,7 @@ LOCAL = 'LOCAL_CS["site grid",UNIT["metre",1]]'
     [
         (None, HERE, {}, "no-crs"),
         ("EPSG:4547", Affine.identity(), {}, "no-georeference"),
-        ("EPSG:4326", HERE, {}, "impossible-position"),
+        ("EPSG:4326", HERE, {}, "outside-crs"),
         (LOCAL, HERE, {}, "unusable-crs"),
         ("EPSG:4547", HERE, {"nodata": 0, "void": np.ones((300, 400), dtype=bool)}, "no-data"),
     ],
