@@ -42,7 +42,7 @@ class Plan:
     steps: int = 3000
     batch: int = 8
     rate: float = 2e-3
-    frames_share: float = 0.2
+    frames_share: float = 0.25
     """Share of crops from labelled frames, where there are any."""
     backgrounds_share: float = 0.25
     """Share of crops from real ground without labels, where there is any: half of them with objects pasted on."""
