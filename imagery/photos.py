@@ -28,6 +28,10 @@ MOST_RAW_PIXELS = 400_000_000
 CLOCK_NEVER_SET = "its clock was never set (it shows a year before 1990): taken when it was received"
 START_OF_SCAN, END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
 
+# For the whole process: threads that each use `warnings.catch_warnings` undo one another's filters.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # `picture` refuses what is too large
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # damaged tags are told in notes
+
 
 @contextmanager
 def picture(path: str | Path) -> Iterator[Image.Image]:
@@ -43,18 +47,15 @@ def picture(path: str | Path) -> Iterator[Image.Image]:
         raise _truncated(path, "it has no end-of-image marker")
     if kind == "image/heic":
         pi_heif.register_heif_opener(thumbnails=False, decode_threads=1)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # damaged tags are told in notes
-        try:
-            with Image.open(path, formats=(FORMATS[kind],)) as image:
-                yield image
-        except Image.DecompressionBombError as error:
-            raise _bomb(path, str(error)) from error
-        except UnidentifiedImageError as error:
-            raise _damaged(path, "its header cannot be read") from error
-        except (OSError, SyntaxError, ValueError, RuntimeError, EOFError) as error:
-            raise (_truncated if "truncated" in str(error).lower() else _damaged)(path, str(error)) from error
+    try:
+        with Image.open(path, formats=(FORMATS[kind],)) as image:
+            yield image
+    except Image.DecompressionBombError as error:
+        raise _bomb(path, str(error)) from error
+    except UnidentifiedImageError as error:
+        raise _damaged(path, "its header cannot be read") from error
+    except (OSError, SyntaxError, ValueError, RuntimeError, EOFError) as error:
+        raise (_truncated if "truncated" in str(error).lower() else _damaged)(path, str(error)) from error
 
 
 def read_photo(path: str | Path, terrain: Terrain | None = None, *, decode: bool = True) -> Capture:

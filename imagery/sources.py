@@ -27,6 +27,10 @@ from imagery.remote import OPTIONS, is_remote, open_with, shown
 from imagery.sniff import MediaType, media_type
 from imagery.tiles import PIXELS, GroundGrid, Window
 
+# Pictures without georeference are no accident here. For the whole process, because threads that each use
+# `warnings.catch_warnings`, as rasterio does too, undo one another's filters.
+warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
+
 DRIVERS: dict[MediaType, str] = {
     "image/tiff": "GTiff",
     "image/jpeg": "JPEG",
@@ -128,8 +132,7 @@ def opened(path: str | Path, **options: Any) -> Any:
         if kind not in DRIVERS:
             raise Refused("not-a-raster", f"{path}: is a {kind}, which is not read by windows.", "Convert it to JPEG.")
         drivers = (DRIVERS[kind],)
-    with rasterio.Env(**(OPTIONS if is_remote(path) else {})), warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    with rasterio.Env(**(OPTIONS if is_remote(path) else {})):
         try:
             return open_with(drivers, path, **options)
         except RasterioIOError as error:

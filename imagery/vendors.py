@@ -79,8 +79,9 @@ def from_body(yaw: float, pitch: float, roll: float) -> Attitude:
 def attitude_of(view: NDArray[np.float64], right: NDArray[np.float64]) -> Attitude:
     """The attitude of a camera that looks along `view`, `right` to the right of its picture: unit vectors in east,
     north, up."""
-    tilt = math.degrees(math.asin(max(-1.0, min(1.0, float(view[2])))))
-    steep = math.hypot(view[0], view[1]) < 1e-9  # then the right side tells the heading
+    level_part = math.hypot(view[0], view[1])
+    tilt = math.degrees(math.atan2(view[2], level_part))
+    steep = level_part < 1e-12  # then the right side tells the heading
     heading = math.atan2(-right[1], right[0]) if steep else math.atan2(view[0], view[1])
     level = np.array([math.cos(heading), -math.sin(heading), 0.0])
     turn = math.atan2(float(right @ np.cross(view, level)), float(right @ level))

@@ -3,7 +3,6 @@
 Memory stays flat whatever the raster's size: the driver holds one core at a time, GDAL its bounded block cache.
 """
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,6 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 from numpy.typing import NDArray
-from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import Affine
 from rasterio.windows import Window as RasterWindow
 
@@ -29,14 +27,13 @@ class MaskWriter:
 
     def __init__(self, path: Path, grid: GroundGrid, extent: Window) -> None:
         self.extent = extent
-        with _quiet():
-            self._dataset = rasterio.open(
-                path,
-                "w",
-                crs=None if grid.crs == PIXELS else grid.crs,
-                transform=Affine(*grid.transform(extent)),
-                **_profile(extent.width, extent.height),
-            )
+        self._dataset = rasterio.open(
+            path,
+            "w",
+            crs=None if grid.crs == PIXELS else grid.crs,
+            transform=Affine(*grid.transform(extent)),
+            **_profile(extent.width, extent.height),
+        )
 
     def put(self, window: Window, values: NDArray[np.uint8]) -> None:
         """Write `values` [H, W] of `window`, as far as it lies in the extent."""
@@ -65,10 +62,7 @@ def finish_mask(raw: Path, out: Path) -> None:
     """Turn a written mask into a COG with overviews at `out`: there whole or not at all."""
     part = out.with_name(f".{out.name}.part")
     try:
-        with _quiet():
-            rasterio.shutil.copy(
-                raw, part, driver="COG", compress="deflate", overview_resampling="mode", num_threads="1"
-            )
+        rasterio.shutil.copy(raw, part, driver="COG", compress="deflate", overview_resampling="mode", num_threads="1")
         part.replace(out)
     finally:
         part.unlink(missing_ok=True)
@@ -85,7 +79,7 @@ def to_source_pixels(raw: Path, out: Path, cell: float, extent: Window, width: i
 
     cols = indices(0, width, extent.col)
     beside = (cols < 0) | (cols >= extent.width)
-    with _quiet(), rasterio.open(raw) as cells, rasterio.open(out, "w", **_profile(width, height)) as pixels:
+    with rasterio.open(raw) as cells, rasterio.open(out, "w", **_profile(width, height)) as pixels:
         for top in range(0, height, _STRIP):
             rows = indices(top, min(top + _STRIP, height), extent.row)
             above = (rows < 0) | (rows >= extent.height)
@@ -114,11 +108,3 @@ def _profile(width: int, height: int) -> dict[str, Any]:
         "sparse_ok": True,
         "bigtiff": "if_safer",
     }
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Masks of pictures without georeference are no accident."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        yield
