@@ -37,6 +37,7 @@ system-packages:
 	@missing=""; \
 	command -v exiftool >/dev/null || missing="$$missing libimage-exiftool-perl"; \
 	command -v chromium >/dev/null || missing="$$missing chromium fonts-noto-cjk"; \
+	command -v docker-compose >/dev/null || missing="$$missing docker-compose"; \
 	command -v ip >/dev/null || missing="$$missing iproute2"; \
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
 	ls /usr/share/postgresql/*/extension/postgis.control >/dev/null 2>&1 || missing="$$missing postgresql-15-postgis-3"; \
