@@ -6,8 +6,8 @@ pgstac keeps, partitions and hands out the items; the search itself is our state
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import islice
 from typing import Any
 
 import psycopg
@@ -21,10 +21,10 @@ from stac.fragments import Sql, bind, join, sql
 from stac.geometry import halves
 from stac.pgstac_dialect import PGSTAC
 from stac.pgstac_schema import SEARCH_PATH
-from stac.rows import ItemRow, check_collection, row_of, with_extent
+from stac.rows import ItemRow, batches, check_collection, dump, row_of, with_extent
 from stac.store import Collection, CollectionError, Item, ItemError, Page, Query, QueryError
 
-BATCH = 10_000
+BATCH = 5_000
 _ITEM_ASSETS = "flyonce:item_assets"
 _NO_GROUND = {"type": "GeometryCollection", "geometries": []}
 """What an item without geometry has in pgstac, which asks one of every item."""
@@ -114,11 +114,16 @@ class PgstacCatalog:
             _put(conn, rows)
 
     def load(self, rows: Iterable[ItemRow]) -> int:
-        count, rest = 0, iter(rows)
-        with self._engine.begin() as conn:
-            while batch := list(islice(rest, BATCH)):
+        count = 0
+        with self._engine.begin() as conn, ThreadPoolExecutor(1) as beside:
+            # The next rows are made while the database takes these.
+            coming = batches(rows, BATCH)
+            batch = next(coming, [])
+            while batch:
+                after: Future[list[ItemRow]] = beside.submit(next, coming, [])
                 _put(conn, batch)
                 count += len(batch)
+                batch = after.result()
         with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
             conn.exec_driver_sql("ANALYZE pgstac.items")
         return count
@@ -297,7 +302,7 @@ def _put(conn: Connection, rows: Sequence[ItemRow]) -> None:
 def _incoming(row: ItemRow) -> tuple[Any, ...]:
     body = json.loads(row.body)
     content = {key: value for key, value in body.items() if key not in ("id", "geometry", "collection", "type")}
-    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    text = dump(content)
     whole = f'{text[:-1]}{"," if content else ""}"properties":{row.properties}}}'
     private = {"moment": row.datetime_us, "words": row.words, "files": sorted(row.files)}
     ground = row.heights or row.geometry
@@ -308,7 +313,7 @@ def _incoming(row: ItemRow) -> tuple[Any, ...]:
         times.rfc3339(times.moment(row.start_us)),
         times.rfc3339(times.moment(row.end_us)),
         whole,
-        json.dumps(private, ensure_ascii=False),
+        dump(private),
     )
 
 

@@ -7,7 +7,6 @@ of an item has box 2 n, and 2 n + 1 as well where it crosses the antimeridian. T
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Engine
@@ -18,12 +17,14 @@ from stac.aggregations import Aggregation
 from stac.fragments import Sql, bind, group, sql
 from stac.geometry import Box, halves
 from stac.properties import CHOSEN, column_of
-from stac.rows import ItemRow, check_collection, item_from, row_of, with_extent
+from stac.rows import ItemRow, batches, check_collection, item_from, row_of, with_extent
 from stac.sqlite_dialect import SQLITE
 from stac.sqlite_plan import start, with_words
 from stac.store import Collection, CollectionError, Item, ItemError, Page, Query
 
 BATCH = 1_000
+LOADING_KIB = 256 * 1024
+"""Memory for pages of the database while much is loaded."""
 
 _COLUMNS = (
     *("collection", "id", "datetime_us", "start_us", "end_us", "west", "south", "east", "north", "geometry"),
@@ -82,10 +83,15 @@ class SqliteCatalog:
     def load(self, rows: Iterable[ItemRow]) -> int:
         count = 0
         with transaction(self._engine) as conn:
-            rest = iter(rows)
-            while batch := list(islice(rest, BATCH)):
-                _put(conn, batch)
-                count += len(batch)
+            ((cache,),) = conn.exec_driver_sql("PRAGMA cache_size")
+            # A score of indexes, most of them met in no order, are written to at once.
+            conn.exec_driver_sql(f"PRAGMA cache_size = {-LOADING_KIB}")
+            try:
+                for batch in batches(rows, BATCH):
+                    _put(conn, batch)
+                    count += len(batch)
+            finally:
+                conn.exec_driver_sql(f"PRAGMA cache_size = {cache}")
         return count
 
     def change_item(self, collection: str, item: str, change: Callable[[Item | None], Item | None]) -> Item | None:

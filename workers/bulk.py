@@ -11,7 +11,7 @@ from pathlib import Path
 
 from imagery.errors import Refused
 from stac.assets import stored_sha256
-from stac.rows import ItemRow, row_of
+from stac.rows import ItemRow, row_of, rows_of
 from stac.store import Item, ItemError
 from workers.home import Home
 
@@ -71,7 +71,7 @@ def _rows(path: Path, beside: int) -> Iterator[ItemRow]:
 
 
 def _checked(lines: list[bytes]) -> list[ItemRow]:
-    return [row_of(_item(line)) for line in lines if line.strip()]
+    return rows_of([_item(line) for line in lines if line.strip()])
 
 
 def faults(home: Home, path: Path) -> Iterator[Fault]:
