@@ -14,6 +14,7 @@ CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 COLLECTIONS_PER_PAGE = 100
 ALWAYS = frozenset(("type", "id", "collection"))
 """Members of an item that no `fields` leaves out."""
+RECOMMENDED = frozenset(("type", "stac_version", "id", "geometry", "bbox", "links", "assets", "properties.datetime"))
 
 
 def query_of(
@@ -137,7 +138,11 @@ def fields_of(fields: Any) -> tuple[frozenset[str], frozenset[str]]:
         names = [name.strip() for name in fields if name.strip()]
         excluded = frozenset(name[1:] for name in names if name.startswith("-"))
         return frozenset(name.removeprefix("+") for name in names if not name.startswith("-")), excluded
-    return frozenset(fields.include or ()), frozenset(fields.exclude or ())
+    include, exclude = frozenset(fields.include or ()), frozenset(fields.exclude or ())
+    if exclude and not include and "include" in fields.model_fields_set:
+        # Said to be empty, it stands for the members that the extension recommends, and not for all.
+        include = RECOMMENDED - exclude
+    return include, exclude
 
 
 def select(item: Item, include: frozenset[str], exclude: frozenset[str]) -> Item:

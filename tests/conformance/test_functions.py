@@ -199,6 +199,13 @@ def test_order_and_fields(api: httpx.Client) -> None:
         {"gsd": pytest.approx(0.0318)},
     ]
     assert names(api.get("/collections/photos/items", params={"sortby": "+id", "limit": 1})) == photo_names(0)
+    body = {"collections": ["photos"], "limit": 1, "fields": {"exclude": ["geometry"]}}
+    (whole,) = api.post("/search", json=body).json()["features"]
+    assert whole["properties"]["gsd"] > 0
+    body["fields"] = {"exclude": ["geometry"], "include": []}
+    (recommended,) = api.post("/search", json=body).json()["features"]
+    assert set(recommended) == set(whole) - {"stac_extensions"}
+    assert set(recommended["properties"]) == {"datetime"}
     mixed = names(api.get("/search", params={"sortby": "mlm:name,id", "limit": 2}))
     assert mixed[0] == "debris-1.0.0"
     assert mixed[1] == "change-1"

@@ -14,12 +14,30 @@ CITY = {
     "type": "Polygon",
     "coordinates": [[[102.6, 24.9], [102.8, 24.9], [102.8, 25.1], [102.6, 25.1], [102.6, 24.9]]],
 }
-CLASSES = ["core", "features", "collections", "item-search", "filter"]
+# All that it can check of what we declare, but `transaction`: its item has an asset at another host, which is refused
+# here (a server that fetched it would be anybody's tool); test_functions.py takes an item through its life instead.
+CLASSES = [
+    *("core", "children", "collections", "features", "features#filter", "item-search", "filter"),
+    *("item-search#fields", "item-search#sort", "item-search#filter"),
+]
 EXPECTED = (
     # A photo says its pose, its footprint's error and its keeper; each is asked for by somebody.
     "properties. Please consider using links to avoid bloated metadata",
     # The validator looks for items at 20 to 21 degrees east and north; this city lies elsewhere.
     "bbox=20,20,21,21",
+    # `type`, `id` and `collection` are never left out: without them nobody knows what an answer is.
+    "response contained extra fields ['collection', 'id'",
+    "response contained extra fields ['collection', 'type'",
+)
+
+# What the validator gets wrong, by what it says.
+MISTAKEN = (
+    # It takes null for something other than what is left out.
+    """body={"fields": null} had unexpected status code 200 instead of 400""",
+    # It asks that one answer have more than five members and fewer, where GET asks for one of them.
+    "{'exclude': ['properties'], 'include': ['properties.gsd']}} response contained fewer than 5 fields",
+    # It sends collections as a text by POST; in the specification they are an array.
+    '"limit": 100, "collections": "photos"} had unexpected status code 400 instead of 200',
 )
 
 
@@ -56,6 +74,7 @@ def test_the_api_conforms(served: str) -> None:
         transaction_collection=None,
         headers={},
     )
-    assert not errors.as_list(), "\n".join(errors.as_list())
+    faults = [text for text in errors.as_list() if not any(known in text for known in MISTAKEN)]
+    assert not faults, "\n".join(faults)
     unexpected = [text for text in warnings.as_list() if not any(known in text for known in EXPECTED)]
     assert not unexpected, "\n".join(unexpected)
