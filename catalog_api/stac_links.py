@@ -11,6 +11,8 @@ from stac.store import Collection, Item, Page
 _JSON, _GEOJSON, _SCHEMA = "application/json", "application/geo+json", "application/schema+json"
 _QUERYABLES = "http://www.opengis.net/def/rel/ogc/1.0/queryables"
 _OURS = frozenset(("self", "root", "parent", "collection", "items"))
+_MAPPED = frozenset(("visual", "mask"))
+"""Role or key of the asset that an item is drawn from."""
 ROOT_TITLE = "flyonce"
 
 
@@ -36,9 +38,25 @@ def with_item_links(item: Item, root: str) -> Item:
         link("root", f"{root}/stac/", ROOT_TITLE),
         link("parent", collection, item["collection"]),
         link("collection", collection, item["collection"]),
+        *_tile_links(item, root),
         *(one for one in out["links"] if one["rel"] not in _OURS),
     ]
     return out
+
+
+def _tile_links(item: Item, root: str) -> list[dict[str, Any]]:
+    """An item as a map, of the asset to look at or the mask (https://github.com/stac-extensions/web-map-links)."""
+    key = next((key for key, one in item["assets"].items() if _MAPPED & {key, *one.get("roles", ())}), None)
+    if key is None:
+        return []
+    place = (quote(part, safe="") for part in (item["collection"], item["id"], key))
+    here = "{}/tiles/collections/{}/items/{}/assets/{}".format(root, *place)
+    return [
+        link("xyz", f"{here}/tiles/WebMercatorQuad/{{z}}/{{x}}/{{y}}.png", "地图瓦片 Map tiles", "image/png"),
+        link("tilejson", f"{here}/WebMercatorQuad/tilejson.json", "TileJSON"),
+        link("wmts", f"{here}/WMTSCapabilities.xml", "WMTS", "application/xml"),
+        link("renders", f"{here}/renders", "显示方式 Ways to show it"),
+    ]
 
 
 def with_collection_links(collection: Collection, root: str) -> Collection:

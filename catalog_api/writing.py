@@ -199,7 +199,7 @@ class Writer:
         out["links"] = [
             {**link, "href": self._link(link["href"], f"{prefix}links.{number}.href")}
             for number, link in enumerate(document.get("links", []))
-            if link["rel"] not in _OURS
+            if link["rel"] not in _OURS and not str(link["href"]).startswith(f"{self._root}/tiles/")
         ]
         if "stac_extensions" in out:
             out["stac_extensions"] = [self._relative(str(address)) for address in out["stac_extensions"] or []]
