@@ -1,5 +1,6 @@
 """Fixtures that every kind of test shares."""
 
+import importlib.util
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -24,10 +26,27 @@ if TYPE_CHECKING:
     from workers.home import Home
 
 ROOT = Path(__file__).parents[1]
+_TESTS = Path(__file__).parent
 
 # Properties are about answers; a busy machine must not turn one into a failure.
 settings.register_profile("flyonce", deadline=None)
 settings.load_profile("flyonce")
+
+
+def sibling(path: Path) -> ModuleType:
+    """A module among the tests, which are no packages."""
+    spec = importlib.util.spec_from_file_location("_".join(path.relative_to(_TESTS).with_suffix("").parts), path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_postgresql = sibling(_TESTS / "postgresql.py")
+postgres_server, postgres_template = _postgresql.postgres_server, _postgresql.postgres_template
+postgres_url, pgstac_template = _postgresql.postgres_url, _postgresql.pgstac_template
+pgstac_database, pgstac_engine = _postgresql.pgstac_database, _postgresql.pgstac_engine
 
 
 def lacking(what: str) -> None:

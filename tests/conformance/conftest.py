@@ -40,9 +40,6 @@ def sibling(name: str) -> ModuleType:
 
 
 schemas = sibling("unit/stac/conftest.py").schemas
-services = sibling("integration/conftest.py")
-postgres_server, pgstac_template = services.postgres_server, services.pgstac_template
-pgstac_database = services.pgstac_database
 CATALOGUES = ("sqlite", "pgstac")
 
 

@@ -25,8 +25,15 @@ BYTES = b"an original"
 
 
 @pytest.fixture
-def settings(catalogue_of_my_own: str, tmp_path: Path) -> Settings:
-    return Settings(home=tmp_path / "home", database_url=catalogue_of_my_own, api_key=None)
+def settings(catalogue_of_my_own: str, tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
+    """Where a backup is restored elsewhere, PostgreSQL's files are on an S3 server."""
+    on_s3 = catalogue_of_my_own and "elsewhere" in request.fixturenames
+    store = request.getfixturevalue("seaweed") | _bucket() if on_s3 else {}
+    return Settings(home=tmp_path / "home", database_url=catalogue_of_my_own, api_key=None, **store)
+
+
+def _bucket() -> dict[str, str]:
+    return {"store_url": f"s3://flyonce/{uuid.uuid4().hex}"}
 
 
 @pytest.fixture(params=["sqlite", "pgstac"])
@@ -43,6 +50,10 @@ def home(settings: Settings) -> Iterator[Home]:
 def flyonce(settings: Settings, *arguments: str) -> "subprocess.CompletedProcess[str]":
     clean = {name: value for name, value in os.environ.items() if not name.startswith("FLYONCE_")}
     env = {**clean, "FLYONCE_HOME": str(settings.home), "FLYONCE_DATABASE_URL": settings.database_url}
+    if settings.store_key is not None:
+        env |= {"FLYONCE_STORE_URL": settings.store_url, "FLYONCE_STORE_ENDPOINT": settings.store_endpoint}
+        env |= {"FLYONCE_STORE_KEY_ID": settings.store_key_id}
+        env |= {"FLYONCE_STORE_KEY": settings.store_key.get_secret_value()}
     command = [sys.executable, "-m", "flyonce", *arguments]
     return subprocess.run(command, capture_output=True, text=True, env=env, timeout=120)
 
@@ -162,7 +173,8 @@ def elsewhere(settings: Settings, tmp_path: Path, request: pytest.FixtureRequest
         with psycopg.connect(f"{server}/postgres", autocommit=True) as conn:
             conn.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
         url = f"{server}/{name}"
-    return settings.model_copy(update={"home": tmp_path / "elsewhere", "database_url": url})
+    store = _bucket() if settings.store_url else {}
+    return settings.model_copy(update={"home": tmp_path / "elsewhere", "database_url": url, **store})
 
 
 def test_a_backup_is_restored_and_is_the_same(

@@ -1,4 +1,4 @@
-"""Tiles, mosaics and vector tiles over HTTP, from both stores; rio-tiler, GDAL and OWSLib as oracles and clients."""
+"""Tiles, mosaics and vector tiles over HTTP, from both stores and both catalogues; rio-tiler, GDAL and OWSLib judge."""
 
 import io
 import json
@@ -85,7 +85,9 @@ def tiled(
     home_folder = tmp_path_factory.mktemp("tiled")
     given = request.getfixturevalue("seaweed") | {"store_url": f"s3://flyonce/{home_folder.name}"}
     given = given if request.param == "s3" else {"store_url": ""}
-    with Home.open(Settings(home=home_folder, database_url="", api_key=SecretStr(KEY), **given)) as home:
+    # Both stores and both catalogues, each once.
+    database = request.getfixturevalue("pgstac_database")() if request.param == "s3" else ""
+    with Home.open(Settings(home=home_folder, database_url=database, api_key=SecretStr(KEY), **given)) as home:
         start = photo_of.start
         items = [
             ortho(home, folder / f"{name}.cog.tif", name, start, **more)
@@ -152,6 +154,23 @@ def place(tiles: httpx.Client, name: str = "rgb", zoom: int = 18) -> tuple[str, 
 def pixels(answer: httpx.Response) -> np.ndarray:
     assert answer.status_code == 200, answer.text
     return np.asarray(Image.open(io.BytesIO(answer.content)))
+
+
+def test_an_item_says_where_its_map_is(tiles: httpx.Client) -> None:
+    def links(item: str) -> dict[str, str]:
+        found = tiles.get(f"/stac/collections/orthophotos/items/{item}").json()["links"]
+        return {one["rel"]: one["href"] for one in found}
+
+    said = links("rgb")
+    bounds = tiles.get(said["tilejson"]).json()["bounds"]
+    lon, lat = (bounds[0] + bounds[2]) / 2, (bounds[1] + bounds[3]) / 2
+    tile = MATRICES.tile(lon, lat, 19)
+    picture = tiles.get(said["xyz"].format(z=tile.z, x=tile.x, y=tile.y))
+    assert np.asarray(Image.open(io.BytesIO(picture.content)).convert("RGB")).any()
+    assert b"<Capabilities" in tiles.get(said["wmts"]).content
+    assert "visual" in tiles.get(said["renders"]).json()["renders"]
+    photo = tiles.get("/stac/search", params={"collections": "photos", "limit": 1}).json()["features"][0]
+    assert "xyz" not in {one["rel"] for one in photo["links"]}
 
 
 def test_a_tile_is_what_rio_tiler_makes_of_the_file(tiles: httpx.Client, folder: Path) -> None:

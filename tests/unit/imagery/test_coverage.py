@@ -47,7 +47,7 @@ quads = st.lists(corners, min_size=3, max_size=6).map(lambda c: Polygon(c).conve
 
 
 @settings(max_examples=40)
-@given(st.lists(st.tuples(quads, st.floats(0, 5)), min_size=1, max_size=5))
+@given(st.lists(st.tuples(quads, st.just(0.0) | st.floats(1e-3, 5)), min_size=1, max_size=5))
 def test_nothing_is_seen_that_no_footprint_covers(flown: list[tuple[Polygon, float]]) -> None:
     ordered = box(5, 5, 55, 50)
     found = cover([Sight(lonlat(p), error, 0.02) for p, error in flown], lonlat(ordered), cell=1.0)
