@@ -81,9 +81,9 @@ def spread(
                 return
             for future in _finished(client, list(running)):
                 task = running.pop(future)
-                error = _error_of(future)
+                answers, error = _outcome(future)
                 if error is None:
-                    yield from _answers(work, task.items, future.result())
+                    yield from _answers(work, task.items, answers)
                 elif task.again:
                     yield Failed(task.items[0], _told(error))
                 else:
@@ -164,11 +164,16 @@ def _told(error: BaseException) -> str:
     return " ".join(f"{name}: {error}".split())
 
 
-def _error_of(future: "distributed.Future[Any]") -> BaseException | None:
-    """What the task raised; None when it did not."""
-    if future.status == "finished":
-        return None
-    if future.status == "error":
-        error: BaseException = future.exception()  # type: ignore[no-untyped-call]
-        return error
+def _outcome(future: "distributed.Future[Any]") -> tuple[Any, BaseException | None]:
+    """What the task returned, or what it raised. A result whose worker dies before it is fetched is computed again by
+    Dask, and may fail then."""
+    try:
+        if future.status == "error":
+            return None, future.exception()  # type: ignore[no-untyped-call]
+        if future.status == "finished":
+            return future.result(), None
+    except distributed.KilledWorker as error:
+        return None, error
+    except (asyncio.CancelledError, concurrent.futures.CancelledError, OSError) as error:
+        raise SchedulerLostError(_LOST) from error
     raise SchedulerLostError(_LOST)
