@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Any
 
 from imagery.errors import Refused
@@ -31,8 +32,12 @@ from workers.jobs import LookJob
 from workers.looking import look
 from workers.taking import THREADS, Progress, Reading, Received, notes_of, put_flight, quarantined, read, write
 
+_READING = BoundedSemaphore(THREADS)
+"""Reading takes processor time and memory, and programs beside us for a video: few at once."""
 STORE_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE})
 BATCH = 32
+UNDER_WAY = 16
+"""Files being stored at once: they wait for the disk most of the time, and those that wait together share its syncs."""
 BATCH_SECONDS = 0.5
 """A batch is written when it is so large or so old."""
 LOOK_SECONDS = 600.0
@@ -188,7 +193,7 @@ def _take_all(
     answers: list[Answer] = []
     batch: list[Came] = []
     since = time.monotonic()
-    with ThreadPoolExecutor(THREADS) as pool:
+    with ThreadPoolExecutor(UNDER_WAY) as pool:
         for one in _ahead(pool, home, flight, sent, names, sender):
             batch.append(one)
             if len(batch) >= BATCH or time.monotonic() - since > BATCH_SECONDS:
@@ -216,7 +221,7 @@ def _ahead(
     try:
         for one, name in zip(sent, names, strict=True):
             running.append(pool.submit(_bring, home, flight, one, name, sender))
-            if len(running) > 2 * THREADS:
+            if len(running) > UNDER_WAY + THREADS:
                 yield running.popleft().result()
         while running:
             yield running.popleft().result()
@@ -241,7 +246,8 @@ def _bring(home: Home, flight: Flight, sent: Candidate | Linked, name: str, send
             )
         else:
             received = Received(name, kept.sha256, kept.size, sender, str(sent.path))
-            return Came(sent.path, received, read(home, flight, received))
+            with _READING:
+                return Came(sent.path, received, read(home, flight, received))
     nothing = Received(name, "", 0, sender, str(sent.path))
     return Came(sent.path, nothing, Reading(None, quarantined(refused, name, str(sent.path))))
 
