@@ -36,7 +36,7 @@ import rasterio.shutil
 from PIL import Image
 
 from catalog_api import tus
-from imagery.cog import write_cog
+from imagery.cog import GDALS, write_cog
 from imagery.simulator.simulate import draw
 from records.settings import Settings
 from stac.flight_values import Plan
@@ -46,8 +46,6 @@ from workers.intake import walk
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("FLYONCE_DATA", ROOT.parent / "shared" / "data"))
-COG = {"COMPRESS": "DEFLATE", "PREDICTOR": "YES", "BLOCKSIZE": "512", "RESAMPLING": "AVERAGE"}
-"""GDAL's names for `imagery.cog.PROFILE`."""
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -114,7 +112,7 @@ def bench_cog(rounds: int, side: int) -> None:
         for number in range(rounds):
             ours = timed(lambda: write_cog(source, Path(name, f"ours-{number}.tif")))  # noqa: B023 - called at once
             theirs = timed(
-                lambda: rasterio.shutil.copy(source, Path(name, f"gdal-{number}.tif"), driver="COG", **COG)  # noqa: B023
+                lambda: rasterio.shutil.copy(source, Path(name, f"gdal-{number}.tif"), driver="COG", **GDALS)  # noqa: B023
             )
             ratios.append(theirs / ours)
             print(f"COG {side}²: ours {ours:.2f} s, GDAL's COG driver {theirs:.2f} s, ratio {ratios[-1]:.2f}")
