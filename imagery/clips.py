@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
-from imagery.footprints import pose_footprint
+from imagery.footprints import Terrain, pose_footprint
 from imagery.lens import FULL_FRAME_DIAGONAL
 from imagery.track import Fix, Track
 from imagery.values import Footprint, Lens, Position
@@ -48,7 +48,7 @@ def lens_of(fix: Fix, width: int, height: int) -> Lens | None:
     return None
 
 
-def footprints(track: Track, width: int, height: int, step: float = STEP) -> list[Seen]:
+def footprints(track: Track, width: int, height: int, step: float = STEP, terrain: Terrain | None = None) -> list[Seen]:
     """The ground that the video shows, about once every `step` seconds; seconds whose footprint cannot be trusted are
     left out."""
     seen: list[Seen] = []
@@ -61,7 +61,7 @@ def footprints(track: Track, width: int, height: int, step: float = STEP) -> lis
         if lens is None:
             continue
         position = Position(fix.lon, fix.lat, fix.height, fix.above_ground, GNSS_ERROR)
-        posed, _ = pose_footprint(position, fix.attitude, lens)
+        posed, _ = pose_footprint(position, fix.attitude, lens, terrain=terrain)
         if posed is not None:
             seen.append(Seen(fix.seconds, fix, posed.footprint, fix.attitude.yaw % 360, fix.attitude.pitch))
     return seen

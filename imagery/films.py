@@ -10,6 +10,7 @@ from shapely.geometry import shape
 
 from imagery.clips import Seen, footprints
 from imagery.errors import Refused
+from imagery.footprints import Terrain
 from imagery.ground import as_geojson
 from imagery.klv import packets, track_of
 from imagery.logs import read_csv, read_gpx
@@ -46,12 +47,17 @@ def telemetry_capture(path: str | Path, kind: MediaType) -> Capture:
 
 
 def video_capture(
-    path: str | Path, kind: MediaType, beside: Path | None = None, offset: float | None = None
+    path: str | Path,
+    kind: MediaType,
+    beside: Path | None = None,
+    offset: float | None = None,
+    terrain: Terrain | None = None,
 ) -> Capture:
     """A video with the telemetry that it holds, or that lies beside it under its name.
 
     `beside`: where the video lay when it was sent; `offset`: seconds to add to the times of a GPX or CSV log, where its
-    clock and the video's do not tell. Raises `Refused`: no-telemetry, offset-unknown, telemetry-of-another-video, and
+    clock and the video's do not tell; `terrain`: the ground that frames are laid on. Raises `Refused`: no-telemetry,
+    offset-unknown, telemetry-of-another-video, and
     all that `probe` and the readers raise.
     """
     clip = probe(path)
@@ -69,7 +75,7 @@ def video_capture(
             f"{path}: lasts {clip.seconds:.0f} s, its telemetry {span:.0f} s.",
             "Send the telemetry that was recorded with this video.",
         )
-    return _capture("video", kind, track, clip, footprints(track, clip.width, clip.height))
+    return _capture("video", kind, track, clip, footprints(track, clip.width, clip.height, terrain=terrain))
 
 
 def moments(capture: Capture) -> dict[str, Any]:

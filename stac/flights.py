@@ -6,6 +6,7 @@ see each other.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, bindparam, func, select, update
@@ -169,6 +170,14 @@ def to_look_at(conn: Connection, flight_id: str) -> list[File]:
 
 def looked(conn: Connection, flight_id: str, name: str) -> None:
     conn.execute(update(flight_files).where(_is(flight_id, name)).values(looked=True))
+
+
+def amend(conn: Connection, flight_id: str, name: str, *, footprint: str, notes: Sequence[str]) -> None:
+    """Say in an accepted file's answer what was found out about its place later."""
+    file = _files_named(conn, flight_id, [name])[name]
+    if file.answer is not None:
+        after = replace(file.answer, footprint=footprint, notes=tuple(notes))
+        conn.execute(update(flight_files).where(_is(flight_id, name)).values(answer=after.to_json()))
 
 
 def close(conn: Connection, flight_id: str, by: str, *, early: bool = False, reason: str = "") -> Flight:

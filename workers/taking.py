@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
 from imagery.errors import Refused
 from imagery.gcj02 import seems_shifted
-from imagery.inspect import inspect
 from imagery.values import Capture
 from records import receipts
 from records.engine import transaction
@@ -32,8 +32,10 @@ from stac.items import Custody, flight_item, strictest
 from stac.store import Item
 from stac.times import rfc3339
 from workers.beside import beside
+from workers.ground import inspected
 from workers.home import Home
 from workers.jobs import LookJob
+from workers.judging import quality_notes
 from workers.receiving import wake
 
 ID_DIGITS = 20
@@ -71,6 +73,8 @@ class Reading:
 
     item: Item | None
     answer: Answer
+    owner: Custody | None = None
+    """Where the answer's item is another's, and `owner` becomes its second one."""
 
 
 def custody_of(flight: Flight) -> Custody:
@@ -86,7 +90,7 @@ def read(home: Home, flight: Flight, sent: Received) -> Reading:
         if not sent.size:
             raise Refused("empty", f"{path}: is empty (0 bytes).", "Copy it from the card again.")
         with beside(home, flight, sent.name, sent.shown) as place:
-            capture = inspect(path, decode=False, sent=place)
+            capture = inspected(home, path, decode=False, sent=place)
     except Refused as refused:
         return Reading(None, quarantined(refused, str(path), sent.shown or sent.name))
     item = _item(flight, sent, capture)
@@ -103,9 +107,10 @@ def write(home: Home, flight: Flight, batch: Sequence[tuple[Received, Reading]])
     """Put the batch's items and answer its files; the answers, in the batch's order."""
     first: dict[str, str | None] = {}
     answers = []
+    batch = [(sent, _join(home, flight, sent, reading)) for sent, reading in batch]
     for sent, reading in batch:
         found = reading.answer
-        if reading.item is not None and found.outcome == "accepted":
+        if found.outcome == "accepted":
             if sent.sha256 in first:  # the same content twice in one batch
                 found = Answer("duplicate", first[sent.sha256])
             else:
@@ -117,7 +122,7 @@ def write(home: Home, flight: Flight, batch: Sequence[tuple[Received, Reading]])
     with transaction(home.engine) as conn:
         told = [(sent.name, sent.sha256, sent.size, found) for (sent, _), found in zip(batch, answers, strict=True)]
         flights.answer(conn, flight.id, told, ACTOR)
-        if items:
+        if items or any(reading.owner is not None for _, reading in batch):
             wake(conn, LookJob(flight.id))
     return answers
 
@@ -174,6 +179,7 @@ def put_flight(home: Home, flight: Flight) -> None:
         notes=[
             *(f"{count} {_KINDS.get(kind, kind)}" for kind, count in sorted(tally.items())),
             *([cameras] if cameras else []),
+            *quality_notes(captures),
             *shifted_notes(captures),
         ],
     )
@@ -263,13 +269,24 @@ def _known(home: Home, flight: Flight, sent: Received) -> Reading | None:
         return Reading(None, Answer("duplicate", reference))
     method = str(item["properties"]["flyonce:footprint_method"])
     notes: Iterable[str] = item["properties"].get("flyonce:notes", ())
-    return Reading(
-        joined(item, custody_of(flight)), Answer("accepted", reference, footprint=method, notes=tuple(notes))
-    )
+    answer = Answer("accepted", reference, footprint=method, notes=tuple(notes))
+    return Reading(None, answer, custody_of(flight))
 
 
-def joined(item: Item, owner: Custody) -> Item:
+def _join(home: Home, flight: Flight, sent: Received, reading: Reading) -> Reading:
+    """Make the flight's department an owner of the item that is there, with no other writer between; an item that has
+    gone meanwhile is made anew."""
+    if reading.owner is None:
+        return reading
+    collection, _, item = (reading.answer.item or "").partition("/")
+    after = home.catalog.change_item(collection, item, partial(joined, reading.owner))
+    return reading if after is not None else read(home, flight, sent)
+
+
+def joined(owner: Custody, item: Item | None) -> Item | None:
     """The item with a second owner: both departments, the stricter security class, the later retention date."""
+    if item is None:
+        return None
     said = item["properties"]
     theirs = owner.properties(datetime.now(UTC))
     owners = sorted({*said.get("flyonce:owners", [said["flyonce:department"]]), owner.department})
