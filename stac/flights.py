@@ -160,6 +160,16 @@ def answer(conn: Connection, flight_id: str, answers: Iterable[tuple[str, str, i
     return _settle(conn, flight_id, actor)
 
 
+def read_again(conn: Connection, flight_id: str, names: Iterable[str], actor: str) -> Flight:
+    """Let files that are answered wait for another answer; the receipts of the earlier one stay."""
+    _locked(conn, flight_id)
+    rows = [{"file": name, "changed": now(conn)} for name in names]
+    waiting = update(flight_files).where(_is(flight_id, bindparam("file")))
+    if rows:
+        conn.execute(waiting.values(state="received", outcome=None, answer=None, tries=0), rows)
+    return _settle(conn, flight_id, actor)
+
+
 def to_look_at(conn: Connection, flight_id: str) -> list[File]:
     """Accepted files of which nobody has looked at the pixels yet."""
     new = (flight_files.c.flight == flight_id) & (flight_files.c.outcome == "accepted") & ~flight_files.c.looked

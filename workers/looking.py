@@ -82,13 +82,19 @@ def _look_at(home: Home, flight: Flight, file: File) -> Seen:
     path = home.files.path(file.sha256 or "")
     try:
         with beside(home, flight, file.name) as place:
-            capture = inspected(home, path, sent=place)
+            capture = inspected(home, path, sent=place, offset=_said(item))
         if capture.track is not None:
             return Seen(file, item, video_assets(home, item, path, capture))
         said = quality_of(path) if item["collection"] == PHOTOS and not capture.thermal else {}
         return Seen(file, item, _derived(home, item, path, capture.georeference), said)
     except Refused as refused:
         return Seen(file, item, {}, refused=refused)
+
+
+def _said(item: Item) -> float | None:
+    """The offset of a video's log that a person gave when it was sent."""
+    offset = item["properties"].get("flyonce:log_offset", {})
+    return offset["seconds"] if offset.get("source") == "said" else None
 
 
 def _derived(home: Home, item: Item, path: Path, place: Georeference | None) -> dict[str, Any]:

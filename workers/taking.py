@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
+from sqlalchemy import Connection
+
 from imagery.errors import Refused
 from imagery.gcj02 import seems_shifted
 from imagery.values import Capture
@@ -34,7 +36,8 @@ from stac.times import rfc3339
 from workers.beside import beside
 from workers.ground import inspected
 from workers.home import Home
-from workers.jobs import LookJob
+from workers.intake import TELEMETRY_SUFFIXES
+from workers.jobs import LookJob, TakeJob
 from workers.judging import quality_notes
 from workers.receiving import wake
 
@@ -45,6 +48,8 @@ MOST_TRIES = 2
 """A file that took its reader down so often is not read again."""
 THREADS = min(4, 2 * (os.cpu_count() or 1))
 ACTOR = "worker"
+FOR_WANT_OF_TELEMETRY = frozenset({"no-telemetry", "telemetry-of-another-video", "offset-unknown"})
+"""Reasons that another log beside the video may do away with."""
 _KINDS = {
     "photos": "张照片 photos",
     "orthophotos": "幅正射影像 orthophotos",
@@ -81,8 +86,8 @@ def custody_of(flight: Flight) -> Custody:
     return Custody(flight.plan.department, flight.plan.security, flight.plan.retain_until)
 
 
-def read(home: Home, flight: Flight, sent: Received) -> Reading:
-    """Read a file's tags, not its pixels. Writes nothing; any thread may call it."""
+def read(home: Home, flight: Flight, sent: Received, offset: float | None = None) -> Reading:
+    """Read a file's tags, not its pixels. Writes nothing; any thread may call it. `offset`: of a video's log."""
     if known := _known(home, flight, sent):
         return known
     path = home.files.path(sent.sha256)
@@ -90,7 +95,7 @@ def read(home: Home, flight: Flight, sent: Received) -> Reading:
         if not sent.size:
             raise Refused("empty", f"{path}: is empty (0 bytes).", "Copy it from the card again.")
         with beside(home, flight, sent.name, sent.shown) as place:
-            capture = inspected(home, path, decode=False, sent=place)
+            capture = inspected(home, path, decode=False, sent=place, offset=offset)
     except Refused as refused:
         return Reading(None, quarantined(refused, str(path), sent.shown or sent.name))
     item = _item(flight, sent, capture)
@@ -124,7 +129,30 @@ def write(home: Home, flight: Flight, batch: Sequence[tuple[Received, Reading]])
         flights.answer(conn, flight.id, told, ACTOR)
         if items or any(reading.owner is not None for _, reading in batch):
             wake(conn, LookJob(flight.id))
+        if again := _waited_for(conn, flight.id, [sent.name for sent, _ in batch]):
+            flights.read_again(conn, flight.id, again, ACTOR)
+            wake(conn, TakeJob(flight.id))
     return answers
+
+
+def _waited_for(conn: Connection, flight_id: str, came: Iterable[str]) -> list[str]:
+    """Videos that were refused for want of the telemetry that has come now: files of the same name but for the
+    ending."""
+    stems = {_stem(name) for name in came if PurePosixPath(name).suffix.lower() in TELEMETRY_SUFFIXES}
+    if not stems:
+        return []
+    return [
+        file.name
+        for file in flights.files_of(conn, flight_id)
+        if file.answer is not None
+        and file.answer.reason in FOR_WANT_OF_TELEMETRY
+        and _stem(file.name) in stems
+        and PurePosixPath(file.name).suffix.lower() not in TELEMETRY_SUFFIXES
+    ]
+
+
+def _stem(name: str) -> str:
+    return PurePosixPath(name).with_suffix("").as_posix()
 
 
 def take(home: Home, flight_id: str, progress: Progress) -> dict[str, Any]:
