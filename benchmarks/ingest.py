@@ -5,10 +5,12 @@
 - ingest: a flight's files until acknowledged and catalogued (stored, synced, read, receipts written; previews and
   quality flags are later jobs), against SHA-256 plus copy of the same files, and against the same with copies synced;
 - a COG by `imagery.cog.write_cog` against GDAL's COG driver with the same profile;
-- tus over loopback until acknowledged, against a plain copy, and against a copy with SHA-256 and a sync;
+- tus over loopback until acknowledged, sent by a bare socket (what it costs is the server), against a plain copy, and
+  against a copy with SHA-256 and a sync, which is what the server promises;
+- the floor under all of it: SHA-256 of what is in memory, a plain copy, and a copy that is synced;
 - memory while so many simulated photos are ingested: its peak after a tenth of them and at the end.
 
-What counts are ratios. Files are read once before, so that both sides find them in memory.
+What counts are ratios; `--only` takes some of them. Files are read once before, so that both sides find them in memory.
 """
 
 import argparse
@@ -17,6 +19,7 @@ import io
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -33,7 +36,7 @@ import rasterio.shutil
 from PIL import Image
 
 from catalog_api import tus
-from imagery.cog import write_cog
+from imagery.cog import GDALS, write_cog
 from imagery.simulator.simulate import draw
 from records.settings import Settings
 from stac.flight_values import Plan
@@ -43,8 +46,6 @@ from workers.intake import walk
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("FLYONCE_DATA", ROOT.parent / "shared" / "data"))
-COG = {"COMPRESS": "DEFLATE", "PREDICTOR": "YES", "BLOCKSIZE": "512", "RESAMPLING": "AVERAGE"}
-"""GDAL's names for `imagery.cog.PROFILE`."""
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -111,7 +112,7 @@ def bench_cog(rounds: int, side: int) -> None:
         for number in range(rounds):
             ours = timed(lambda: write_cog(source, Path(name, f"ours-{number}.tif")))  # noqa: B023 - called at once
             theirs = timed(
-                lambda: rasterio.shutil.copy(source, Path(name, f"gdal-{number}.tif"), driver="COG", **COG)  # noqa: B023
+                lambda: rasterio.shutil.copy(source, Path(name, f"gdal-{number}.tif"), driver="COG", **GDALS)  # noqa: B023
             )
             ratios.append(theirs / ours)
             print(f"COG {side}²: ours {ours:.2f} s, GDAL's COG driver {theirs:.2f} s, ratio {ratios[-1]:.2f}")
@@ -134,19 +135,37 @@ def served(home: Path) -> Iterator[str]:
 
 
 def send(http: httpx.Client, path: Path, name: str) -> None:
+    """Create an upload and fill it by one PATCH, whose body the system sends from the file by itself."""
     size = path.stat().st_size
-    headers = {"Tus-Resumable": "1.0.0", "Upload-Length": str(size)}
+    headers = {"Tus-Resumable": tus.VERSION, "Upload-Length": str(size)}
     headers["Upload-Metadata"] = tus.metadata_header({"flight": "bench", "filename": name})
     place = http.post("/uploads", headers=headers).headers["location"]
-    headers = {"Tus-Resumable": "1.0.0", "Upload-Offset": "0", "Content-Type": tus.MEDIA_TYPE}
+    said = {"Host": http.base_url.netloc.decode(), "Content-Length": str(size), "Content-Type": tus.MEDIA_TYPE}
+    said |= {"Tus-Resumable": tus.VERSION, "Upload-Offset": "0", "Connection": "close"}
+    head = "".join(f"{key}: {value}\r\n" for key, value in said.items())
+    with socket.create_connection((http.base_url.host, http.base_url.port or 80)) as line, path.open("rb") as file:
+        line.sendall(f"PATCH {place} HTTP/1.1\r\n{head}\r\n".encode())
+        line.sendfile(file)
+        answer = line.makefile("rb").readline()
+    if b" 204 " not in answer:
+        raise RuntimeError(answer.decode())
 
-    def pieces() -> Iterator[bytes]:
-        with path.open("rb") as file:
-            yield from iter(lambda: file.read(1 << 20), b"")
 
-    answer = http.patch(place, headers={**headers, "Content-Length": str(size)}, content=pieces())
-    if answer.status_code != httpx.codes.NO_CONTENT:
-        raise RuntimeError(answer.text)
+def bench_floor(rounds: int, megabytes: int) -> None:
+    with tempfile.TemporaryDirectory(dir=ROOT) as name:
+        path, size = Path(name, "sent"), megabytes << 20
+        path.write_bytes(os.urandom(1 << 20) * megabytes)
+        sync(path)
+        for number in range(rounds):
+            content = path.read_bytes()
+            hashed = timed(lambda: hashlib.sha256(content))  # noqa: B023 - called at once
+            copied = timed(lambda: shutil.copyfile(path, Path(name, f"a{number}")))  # noqa: B023 - called at once
+            start = time.perf_counter()
+            shutil.copyfile(path, Path(name, f"b{number}"))
+            sync(Path(name, f"b{number}"))
+            synced = time.perf_counter() - start
+            rates = ", ".join(f"{size / seconds / 1e6:.0f}" for seconds in (hashed, copied, synced))
+            print(f"floor: SHA-256, copy, copy + sync of {megabytes} MiB: {rates} MB/s")
 
 
 def bench_tus(rounds: int, megabytes: int) -> None:
@@ -220,15 +239,20 @@ def bench_memory(count: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--photos", type=int, default=1000, help="simulated photos for the memory; 0: none")
+    parser.add_argument("--photos", type=int, default=1000, help="simulated photos for the memory")
     parser.add_argument("--side", type=int, default=6000, help="pixels of the raster that becomes a COG")
     parser.add_argument("--megabytes", type=int, default=500, help="size of the file that is uploaded")
+    parts: dict[str, Callable[[argparse.Namespace], None]] = {
+        "floor": lambda given: bench_floor(given.rounds, given.megabytes),
+        "ingest": lambda given: bench_ingest(given.rounds),
+        "tus": lambda given: bench_tus(given.rounds, given.megabytes),
+        "cog": lambda given: bench_cog(given.rounds, given.side),
+        "memory": lambda given: bench_memory(given.photos),
+    }
+    parser.add_argument("--only", default=",".join(parts), help="some of " + ",".join(parts))
     given = parser.parse_args()
-    bench_ingest(given.rounds)
-    bench_tus(given.rounds, given.megabytes)
-    bench_cog(given.rounds, given.side)
-    if given.photos:
-        bench_memory(given.photos)
+    for part in given.only.split(","):
+        parts[part](given)
 
 
 if __name__ == "__main__":

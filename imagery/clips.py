@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
-from imagery.footprints import pose_footprint
+from imagery.footprints import Terrain, pose_footprint
 from imagery.lens import FULL_FRAME_DIAGONAL
 from imagery.track import Fix, Track
 from imagery.values import Footprint, Lens, Position
@@ -22,6 +22,9 @@ OVERLAP = 0.6
 PAUSE = 30.0
 """Seconds without a fix, over which nothing is said to have been seen."""
 GNSS_ERROR = 5.0
+COVERED, FIT = 0.7, 0.85
+"""Of a video, the part that a log must cover, and the correlation of motion and speed, for them to be one flight's:
+logs of other flights, tried at every second, come to 0.7."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +51,30 @@ def lens_of(fix: Fix, width: int, height: int) -> Lens | None:
     return None
 
 
-def footprints(track: Track, width: int, height: int, step: float = STEP) -> list[Seen]:
+def footprints(
+    track: Track,
+    width: int,
+    height: int,
+    step: float = STEP,
+    terrain: Terrain | None = None,
+    timing: float = 0.0,
+) -> list[Seen]:
     """The ground that the video shows, about once every `step` seconds; seconds whose footprint cannot be trusted are
-    left out."""
+    left out. `timing`: seconds, one sigma, that the track's times may be off the video's."""
     seen: list[Seen] = []
+    speeds = _speeds(track) if timing and len(track.fixes) > 1 else np.zeros(len(track.fixes))
     last = -math.inf
-    for fix in track.fixes:
+    for fix, speed in zip(track.fixes, speeds, strict=True):
         if fix.seconds - last < step - 1e-6 or fix.attitude is None:
             continue
         last = fix.seconds
         lens = lens_of(fix, width, height)
         if lens is None:
             continue
-        position = Position(fix.lon, fix.lat, fix.height, fix.above_ground, GNSS_ERROR)
-        posed, _ = pose_footprint(position, fix.attitude, lens)
+        position = Position(
+            fix.lon, fix.lat, fix.height, fix.above_ground, math.hypot(GNSS_ERROR, float(speed) * timing)
+        )
+        posed, _ = pose_footprint(position, fix.attitude, lens, terrain=terrain)
         if posed is not None:
             seen.append(Seen(fix.seconds, fix, posed.footprint, fix.attitude.yaw % 360, fix.attitude.pitch))
     return seen
@@ -105,7 +118,7 @@ def offset_of(
     best: list[tuple[float, float]] = []
     for shift in np.arange(-reach, reach + 1e-9, 1 / rate):
         inside = (grid - shift >= times[0]) & (grid - shift <= times[-1])
-        if inside.sum() < max(8, 0.4 * min(len(motion), len(times))):
+        if inside.sum() < max(8, COVERED * len(motion)):
             continue
         a, b = motion[inside], np.interp(grid[inside] - shift, times, speeds)
         if a.std() < 1e-9 or b.std() < 1e-9:
@@ -116,7 +129,7 @@ def offset_of(
     top, shift = max(best)
     others = [score for score, at in best if abs(at - shift) > 3.0]
     sure = top - max(others, default=0.0)
-    return (shift, round(sure, 3)) if top > 0.6 and sure > 0.05 else None
+    return (shift, round(sure, 3)) if top > FIT and sure > 0.05 else None
 
 
 def _speeds(track: Track) -> NDArray[np.float64]:

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 import rasterio
+import rasterio.shutil
 from PIL import Image, ImageOps
+from rasterio._err import CPLE_BaseError
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
@@ -32,6 +34,16 @@ PROFILE = {
     "predictor": 2,
     "bigtiff": "IF_SAFER",
 }
+GDALS = {
+    "COMPRESS": "DEFLATE",
+    "PREDICTOR": "YES",
+    "BLOCKSIZE": "512",
+    "OVERVIEW_RESAMPLING": "AVERAGE",
+    "BIGTIFF": "IF_SAFER",
+    "NUM_THREADS": "ALL_CPUS",
+}
+"""The same in the words of GDAL's COG driver, which needs no copy of the pixels between but knows no alpha band that
+becomes a mask."""
 QUALITY = 85
 BLANK = 255
 
@@ -54,6 +66,9 @@ def write_cog(src: str | Path, dst: str | Path, place: Georeference | None = Non
             if placed and driver == "GTiff" and cog_validate(str(src), strict=True, quiet=True)[0]:
                 shutil.copyfile(src, unfinished)
                 return
+            if placed and not transparent:
+                rasterio.shutil.copy(str(src), str(unfinished), driver="COG", **GDALS)
+                return
             cog_translate(
                 str(src) if placed or place is None else files.enter_context(_laid(src, place)),
                 str(unfinished),
@@ -65,7 +80,7 @@ def write_cog(src: str | Path, dst: str | Path, place: Georeference | None = Non
                 quiet=True,
                 use_cog_driver=False,
             )
-        except RasterioError as error:
+        except (RasterioError, CPLE_BaseError) as error:  # a copy by the driver lets GDAL's own errors through
             raise unreadable(src, error) from error
 
 

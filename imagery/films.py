@@ -8,16 +8,18 @@ from typing import Any
 import shapely
 from shapely.geometry import shape
 
-from imagery.clips import Seen, footprints
+from imagery.clips import Seen, footprints, offset_of
 from imagery.errors import Refused
+from imagery.footprints import Terrain
 from imagery.ground import as_geojson
 from imagery.klv import packets, track_of
 from imagery.logs import read_csv, read_gpx
+from imagery.moving import RATE, motion
 from imagery.mpegts import timed_packets
 from imagery.sniff import MediaType, media_type
 from imagery.srt import parse_srt, read_srt
 from imagery.track import Track
-from imagery.values import Capture, Footprint
+from imagery.values import Capture, Footprint, Offset
 from imagery.video import Clip, probe, subtitles
 
 GNSS_ERROR = 5.0
@@ -25,6 +27,9 @@ SIDECARS = (".SRT", ".srt", ".Srt", ".gpx", ".GPX", ".csv", ".CSV", ".klv")
 SLACK = 5.0
 """Seconds, and a tenth of the video: telemetry that is longer or shorter by more is that of another video."""
 DIGITS = 7
+LEAST_SECONDS, LEAST_SURE = 20.0, 0.1
+"""Of a video whose motion is held against a log, and of the best fit ahead of the next best: a flight of even lines
+fits itself in many places, and a wrong time is worse than none."""
 MOST_KLV = 512 << 20
 
 
@@ -46,22 +51,29 @@ def telemetry_capture(path: str | Path, kind: MediaType) -> Capture:
 
 
 def video_capture(
-    path: str | Path, kind: MediaType, beside: Path | None = None, offset: float | None = None
+    path: str | Path,
+    kind: MediaType,
+    beside: Path | None = None,
+    offset: float | None = None,
+    terrain: Terrain | None = None,
 ) -> Capture:
     """A video with the telemetry that it holds, or that lies beside it under its name.
 
     `beside`: where the video lay when it was sent; `offset`: seconds to add to the times of a GPX or CSV log, where its
-    clock and the video's do not tell. Raises `Refused`: no-telemetry, offset-unknown, telemetry-of-another-video, and
+    clock and the video's do not tell; `terrain`: the ground that frames are laid on. Raises `Refused`: no-telemetry,
+    offset-unknown, telemetry-of-another-video, and
     all that `probe` and the readers raise.
     """
     clip = probe(path)
-    track = _inside(path, kind, clip) or _beside(Path(beside or path), clip, offset, path)
-    if track is None:
+    inside = _inside(path, kind, clip)
+    found = (inside, None) if inside is not None else _beside(path, Path(beside or path), clip, offset)
+    if found is None:
         raise Refused(
             "no-telemetry",
             f"{path}: holds no telemetry, and none lies beside it under its name (.SRT, .gpx, .csv).",
             "Send the SRT or the log of the flight with the video.",
         )
+    track, moved = found
     span = track.fixes[-1].seconds
     if clip.seconds and not -SLACK <= clip.seconds - span <= max(SLACK, 0.5 * clip.seconds):
         raise Refused(
@@ -69,7 +81,9 @@ def video_capture(
             f"{path}: lasts {clip.seconds:.0f} s, its telemetry {span:.0f} s.",
             "Send the telemetry that was recorded with this video.",
         )
-    return _capture("video", kind, track, clip, footprints(track, clip.width, clip.height))
+    timing = 0.0 if moved is None else moved.sigma
+    seen = footprints(track, clip.width, clip.height, terrain=terrain, timing=timing)
+    return replace(_capture("video", kind, track, clip, seen), offset=moved)
 
 
 def moments(capture: Capture) -> dict[str, Any]:
@@ -113,32 +127,39 @@ def _inside(path: str | Path, kind: MediaType, clip: Clip) -> Track | None:
     return None
 
 
-def _beside(video: Path, clip: Clip, offset: float | None, told: str | Path) -> Track | None:
+def _beside(path: str | Path, video: Path, clip: Clip, said: float | None) -> tuple[Track, Offset | None] | None:
+    """The track that lies beside `video`, in its time; `path`: where its pictures are read from."""
     found = next((video.with_suffix(ending) for ending in SIDECARS if video.with_suffix(ending).is_file()), None)
     if found is None:
         return None
     kind = media_type(found)
     track = read_telemetry(found, kind)
     if kind == "application/x-subrip":
-        return track
-    return shifted(track, _offset(track, clip, offset, told), clip.seconds)
+        return track, None
+    offset = _offset(path, track, clip, said)
+    return shifted(track, offset.seconds, clip.seconds), offset
 
 
-def _offset(track: Track, clip: Clip, offset: float | None, path: str | Path) -> float:
-    """Seconds to add to a log's times. A log that is as long as the video began with it; else both clocks tell, where
-    they overlap (containers keep the start or the end of the recording); else a person must."""
-    if offset is not None:
-        return offset
+def _offset(path: str | Path, track: Track, clip: Clip, said: float | None) -> Offset:
+    """What to add to a log's times. A log that is as long as the video began with it; else both clocks tell, where
+    they overlap (containers keep the start or the end of the recording); else how fast the picture moves, held against
+    the speeds that were flown; else a person must."""
+    if said is not None:
+        return Offset(said, "said", 0.5)
     if clip.seconds and abs(track.duration - clip.seconds) <= 1.0:
-        return -track.fixes[0].seconds
+        return Offset(-track.fixes[0].seconds, "length", 0.5)
     start = track.start
     if start is not None and track.zone == "utc" and clip.created is not None:
         ahead = (start - clip.created).total_seconds() - track.fixes[0].seconds
         if -track.fixes[-1].seconds <= ahead <= clip.seconds:
-            return ahead
+            return Offset(ahead, "clock", 1.0)
+    if clip.seconds >= LEAST_SECONDS:
+        seen = offset_of(motion(path), RATE, track, track.fixes[-1].seconds + clip.seconds)
+        if seen is not None and seen[1] >= LEAST_SURE:
+            return Offset(seen[0], "motion", 0.5)
     raise Refused(
         "offset-unknown",
-        f"{path}: the clocks of video and log do not tell when in the log the video began.",
+        f"{path}: neither the clocks of video and log nor the motion in the pictures tell when in the log it began.",
         "Say it: --offset SECONDS is added to the log's times.",
     )
 

@@ -10,6 +10,7 @@ from shapely.geometry import Point, Polygon, box
 from shapely.geometry.polygon import orient
 
 from imagery.camera import FURTHEST, Camera, Points, Relief
+from imagery.errors import Refused
 from imagery.ground import WGS84, as_geojson
 from imagery.uncertainty import assumed_sigma, covariance, ellipse
 from imagery.values import Attitude, Footprint, Lens, PoseSigma, Position
@@ -27,7 +28,10 @@ class Terrain(Protocol):
     """Heights of the ground, as `imagery.terrain.Elevation` reads them from a raster."""
 
     def below(self, position: Position, reach: float) -> tuple[Relief, float]:
-        """The relief within `reach` metres of the ground straight below, and that ground's own height."""
+        """The relief within `reach` metres of the ground straight below, and that ground's own height.
+
+        Raises `Refused`: outside-elevation where it does not reach there.
+        """
         ...
 
 
@@ -88,7 +92,12 @@ def _ground(position: Position, terrain: Terrain | None) -> tuple[float | None, 
     if terrain is None or (above is None and position.height is None):
         return above, None, []
     reach = (above if above is not None and above > 0 else 120.0) * (FURTHEST + 1) * math.sqrt(2)
-    relief, ground = terrain.below(position, reach)
+    try:
+        relief, ground = terrain.below(position, reach)
+    except Refused as refused:
+        if refused.reason != "outside-elevation":
+            raise
+        return above, None, ["the elevation model does not reach as far as the picture: taken for flat"]
     if position.height is None:
         return above, relief, ["its height is the one above take-off, over an elevation model"]
     over = position.height - ground

@@ -22,16 +22,16 @@ def inspect(
 ) -> Capture:
     """Read one file; changes nothing.
 
-    `terrain`: the ground to lay photos' footprints on. `sent`: where and under which name the file was sent, where it
-    is read from somewhere else: what lies beside it there belongs to it. `offset`: of a video's log, in seconds.
-    Without `decode` a photo's pixels are not looked at: damage in the middle of a whole file is not found then. Raises
-    `Refused` with a reason and a remedy for whatever cannot be used.
+    `terrain`: the ground to lay the footprints of photos and frames on. `sent`: where and under which name the file
+    was sent, where it is read from somewhere else: what lies beside it there belongs to it. `offset`: of a video's log,
+    in seconds. Without `decode` a photo's pixels are not looked at: damage in the middle of a whole file is not found
+    then. Raises `Refused` with a reason and a remedy for whatever cannot be used.
     """
     kind = media_type(path, None if sent is None else sent.name)
     if kind in TELEMETRY:
         return telemetry_capture(path, kind)
     if kind in VIDEO:
-        return video_capture(path, kind, sent, offset)
+        return video_capture(path, kind, sent, offset, terrain)
     if is_photo(path) and (kind not in ("image/jpeg", "image/png") or world_file(sent or Path(path)) is None):
         return read_photo(path, terrain, decode=decode)
     return read_raster(path, sent)

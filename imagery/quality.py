@@ -1,10 +1,14 @@
-"""Flags of a photo's quality, as pure functions of its pixels: blur, exposure, and whether it repeats another view."""
+"""Flags of a photo's quality, from its pixels alone: blur, exposure, and whether it repeats another view."""
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
+
+from imagery.photos import picture
 
 Grey = NDArray[np.uint8]
 """uint8 [H, W]; look at a picture of about 1,000 pixels a side."""
@@ -15,6 +19,8 @@ and more; sharp ones of brighton_beach and caliterra_east have 0.30 to 0.40, blu
 DARK, BRIGHT = 8, 247
 CLIPPED = 0.35
 """Share of pixels without any light or with all of it, from which a picture is under- or overexposed."""
+SIDE = 1000
+"""Pixels of the longer side of what is looked at."""
 HASH_SIDE = 16
 SAME_VIEW_BITS = 20
 """Of 256: two pictures of one view differ in no more of them."""
@@ -38,6 +44,20 @@ class Quality:
     @property
     def overexposed(self) -> bool:
         return self.bright > CLIPPED
+
+
+def grey_of(path: str | Path) -> Grey:
+    """A photo as it is looked at here: grey, at most `SIDE` pixels a side. Raises `Refused` as `picture` does."""
+    with picture(path) as image:
+        image.draft("L", (SIDE, SIDE))
+        if image.mode.startswith("I"):
+            deep = np.asarray(image).astype(np.float64)
+            low, high = float(deep.min()), float(deep.max())
+            small = Image.fromarray(((deep - low) * (255 / max(high - low, 1.0))).astype(np.uint8))
+        else:
+            small = image.convert("L")
+        small.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+        return np.asarray(small)
 
 
 def assess(grey: Grey) -> Quality:
@@ -74,4 +94,9 @@ def view_hash(grey: Grey) -> int:
 
 def same_view(one: Quality, other: Quality) -> bool:
     """Whether two pictures show one view: as a camera leaves them that was triggered twice."""
-    return (one.view ^ other.view).bit_count() <= SAME_VIEW_BITS
+    return same_bits(one.view, other.view)
+
+
+def same_bits(one: int, other: int) -> bool:
+    """`same_view` of two hashes."""
+    return (one ^ other).bit_count() <= SAME_VIEW_BITS

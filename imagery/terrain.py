@@ -51,18 +51,26 @@ class Elevation:
 
     path: Path
 
+    def check(self) -> None:
+        """Raises `Refused`: no-crs, not-elevation, and as `imagery.sources.dataset` does."""
+        with dataset(self.path) as ds:
+            self._check(ds)
+
+    def _check(self, ds: Any) -> None:
+        if ds.count != 1:
+            raise Refused(
+                "not-elevation", f"{self.path}: has {ds.count} bands, not one of heights.", "Give a DSM or DTM."
+            )
+        if ds.crs is None:
+            raise Refused("no-crs", f"{self.path}: has no coordinate system.", "Declare it (gdal_edit.py -a_srs).")
+
     def below(self, position: Position, reach: float) -> tuple[LocalRelief, float]:
         """The relief within `reach` metres of a position, and the model's height of the ground straight below it.
 
         Raises `Refused`: no-crs, not-elevation, outside-elevation, and as `imagery.sources.dataset` does.
         """
         with dataset(self.path) as ds:
-            if ds.count != 1:
-                raise Refused(
-                    "not-elevation", f"{self.path}: has {ds.count} bands, not one of heights.", "Give a DSM or DTM."
-                )
-            if ds.crs is None:
-                raise Refused("no-crs", f"{self.path}: has no coordinate system.", "Declare it (gdal_edit.py -a_srs).")
+            self._check(ds)
             half = reach * 1.05
             side = min(MOST_CELLS, max(8, 2 * round(half / FINEST)))
             cell = 2 * half / side

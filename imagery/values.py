@@ -126,6 +126,15 @@ class Georeference:
 
 
 @dataclass(frozen=True, slots=True)
+class Offset:
+    """Seconds that were added to a log's times to get those of its video, how they were found, and one sigma of it."""
+
+    seconds: float
+    source: Literal["said", "length", "clock", "motion"]
+    sigma: float
+
+
+@dataclass(frozen=True, slots=True)
 class Capture:
     """One photo, raster, video or piece of telemetry, as read from its file (and what lies beside it) alone."""
 
@@ -168,6 +177,8 @@ class Capture:
     """Of a video or of telemetry alone."""
     seen: "tuple[Seen, ...]" = ()
     """What a video shows, about once a second, where it can be trusted."""
+    offset: Offset | None = None
+    """Of the log that a video's track was read from, where it is no subtitle of it."""
     seconds: float | None = None
     """How long a video or a piece of telemetry lasts."""
     notes: tuple[str, ...] = field(default=())

@@ -120,6 +120,19 @@ def frame(path: str | Path, seconds: float, width: int | None = None) -> NDArray
             return np.asarray(image.convert("RGB"))
 
 
+def grey_frames(path: str | Path, rate: float, width: int, height: int, longest: float) -> NDArray[np.uint8]:
+    """Pictures `rate` times a second from the start, at most `longest` seconds: uint8 [N, height, width].
+
+    Raises `Refused`: timed-out.
+    """
+    shape = f"fps={rate:g},scale={width}:{height},format=gray"
+    done = _run(
+        ["-t", f"{longest:g}", "-i", _file(path), "-vf", shape, "-f", "rawvideo", "pipe:1"], path, may_fail=True
+    )
+    count = len(done.stdout) // (width * height)
+    return np.frombuffer(done.stdout, np.uint8, count * width * height).reshape(count, height, width)
+
+
 def _run(options: list[str], path: str | Path, *, may_fail: bool = False) -> "subprocess.CompletedProcess[bytes]":
     command = [ffmpeg(), "-hide_banner", "-nostdin", "-protocol_whitelist", "file,pipe,crypto,data", *options]
     try:

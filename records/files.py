@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from records.writeback import Writeback
+
 _CHUNK = 1 << 20
 _DIGITS = frozenset("0123456789abcdef")
 
@@ -95,6 +97,8 @@ class DirectoryStore:
         self.root = root
         self._incoming = root / "incoming"
         self._incoming.mkdir(parents=True, exist_ok=True)
+        self._safe: set[Path] = set()
+        """Folders whose own entries, up to the root, this process knows to be on the disk."""
 
     def put(self, path: Path) -> StoredFile:
         if not stat.S_ISREG(path.stat().st_mode):
@@ -148,22 +152,42 @@ class DirectoryStore:
         """Take in bytes as they come, hashing them as they are written."""
         digest, size = hashlib.sha256(), 0
         with self._arriving() as (path, target):
+            writeback = Writeback(target.fileno())
             for chunk in chunks:
                 digest.update(chunk)
-                size += len(chunk)
                 target.write(chunk)
+                size += len(chunk)
+                writeback.reached(size)
             sha256 = digest.hexdigest()
             kept = self.place(sha256)
             if kept.is_file():
-                sync_folder(kept.parent)  # whoever put it may not have come so far
+                self._sync(kept.parent)  # whoever put it may not have come so far
                 return StoredFile(sha256, size, new=False)
             target.flush()
             os.fchmod(target.fileno(), 0o444)  # an original is never written to again
             os.fsync(target.fileno())
-            make_folders(kept.parent, self.root)
+            kept.parent.mkdir(parents=True, exist_ok=True)
             path.replace(kept)
-            sync_folder(kept.parent)
+            self._sync(kept.parent)
         return StoredFile(sha256, size)
+
+    def adopt(self, path: Path, sha256: str) -> None:
+        """Make a synced, read-only file with this hash an object, by a second link to it. Raises OSError where the
+        system makes no links there."""
+        kept = self.place(sha256)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            os.link(path, kept)
+        self._sync(kept.parent)
+
+    def _sync(self, folder: Path) -> None:
+        """Bring an object's folder to the disk and, once in a process's life, the way to it: another process may have
+        made it and not come so far."""
+        sync_folder(folder)
+        if folder not in self._safe:
+            sync_folder(folder.parent)
+            sync_folder(self.root)
+            self._safe.add(folder)
 
     @contextmanager
     def _arriving(self) -> Iterator[tuple[Path, BinaryIO]]:
@@ -198,15 +222,6 @@ def _remove(paths: Iterable[Path], older_than: float) -> int:
                 path.unlink()
                 removed += 1
     return removed
-
-
-def make_folders(folder: Path, root: Path) -> None:
-    """Make `folder` and its parents below `root`, each one's own entry synced to the disk."""
-    if folder == root or folder.is_dir():
-        return
-    make_folders(folder.parent, root)
-    folder.mkdir(exist_ok=True)
-    sync_folder(folder.parent)
 
 
 def sync_folder(folder: Path) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    bindparam,
     select,
 )
 from sqlalchemy import insert as sql_insert
@@ -74,12 +75,22 @@ receipts = Table(
 )
 
 
-def add(conn: Connection, receipt: Receipt) -> Receipt:
-    """Write a receipt, within the caller's transaction; the receipt with its time."""
+_LAST_VERDICT = (
+    select(receipts.c.outcome, receipts.c.item)
+    .where(receipts.c.sha256 == bindparam("content"), receipts.c.outcome != Outcome.DUPLICATE)
+    .order_by(receipts.c.id.desc())
+    .limit(1)
+)
+"""Made once: it is asked for every file that comes."""
+
+
+def add(conn: Connection, sent: Sequence[Receipt]) -> None:
+    """Write receipts, in their order, within the caller's transaction."""
     columns = ("flight", "name", "sha256", "size", "outcome", "reason", "message", "item")
-    values = {column: getattr(receipt, column) for column in columns}
-    row = conn.execute(sql_insert(receipts).values(**values, received=now(conn)).returning(*receipts.c))
-    return _receipt(row.mappings().one())
+    moment = now(conn)
+    rows = [{column: getattr(one, column) for column in columns} | {"received": moment} for one in sent]
+    if rows:
+        conn.execute(sql_insert(receipts), rows)
 
 
 def of_flight(conn: Connection, flight: str) -> Sequence[Receipt]:
@@ -96,9 +107,7 @@ def of_file(conn: Connection, sha256: str) -> Sequence[Receipt]:
 
 def item_of_file(conn: Connection, sha256: str) -> str | None:
     """The item that this content became; None where it became none, or was found unreadable since."""
-    verdicts = (receipts.c.sha256 == sha256) & (receipts.c.outcome != Outcome.DUPLICATE)
-    last = select(receipts.c.outcome, receipts.c.item).where(verdicts).order_by(receipts.c.id.desc()).limit(1)
-    row = conn.execute(last).one_or_none()
+    row = conn.execute(_LAST_VERDICT, {"content": sha256}).one_or_none()
     return row.item if row is not None and row.outcome == Outcome.ACCEPTED else None
 
 

@@ -43,6 +43,10 @@ class Settings(BaseSettings):
     cache_bytes: int = Field(default=20 << 30, ge=0, description="Most bytes of kept tile results; 0: keep none.")
     server: str = Field(default="", description="On a Dask worker: the server to fetch sources from, http://host:8000.")
     codes: Path | None = Field(default=None, description="A city's own matter codes (CSV), instead of those shipped.")
+    terrain: Path | None = Field(
+        default=None,
+        description="Elevation model (GeoTIFF) that footprints are laid on; its heights over the photos' own zero.",
+    )
     upload_max_bytes: int = Field(default=50 * 2**30, ge=1, description="Largest file that an upload may have.")
     uploads_open: int = Field(default=1000, ge=1, description="How many uploads may be under way at once.")
     upload_days: int = Field(default=7, ge=1, description="Days after its last byte that an unfinished upload expires.")

@@ -18,7 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from records.files import DirectoryStore, FileStore, make_folders, sync_folder
+from records.files import DirectoryStore, FileStore, sync_folder
+from records.writeback import Writeback
 
 FOLDER = "uploads"
 _CHUNK = 1 << 20
@@ -48,6 +49,7 @@ class Growing:
     def __init__(self, handle: int, hashed: tuple[int, Hash] | None) -> None:
         self._handle = handle
         self._hashed = hashed
+        self._writeback = Writeback(handle)
         self.offset = 0
 
     @property
@@ -69,6 +71,7 @@ class Growing:
             os.ftruncate(self._handle, offset)
         os.lseek(self._handle, offset, os.SEEK_SET)
         self.offset = offset
+        self._writeback = Writeback(self._handle, offset)
         if offset == 0:
             self._hashed = (0, hashlib.sha256())
         elif self._hashed is not None and self._hashed[0] != offset:
@@ -89,6 +92,7 @@ class Growing:
             os.lseek(self._handle, start, os.SEEK_SET)
             raise
         self.offset += sum(map(len, pieces))
+        self._writeback.reached(self.offset)
         if self._hashed is not None:
             for piece in pieces:
                 self._hashed[1].update(piece)
@@ -179,19 +183,14 @@ class Spool:
         """Make a sealed file an object of the store; the partial file stays until `remove`."""
         path = self._path(upload)
         if isinstance(self._store, DirectoryStore):
-            place = self._store.place(sha256)
-            make_folders(place.parent, self._store.root)
             try:
-                os.link(path, place)
-            except FileExistsError:
-                pass
+                self._store.adopt(path, sha256)
             except OSError as error:
                 if error.errno not in _NO_LINKS:
                     raise
-                self._store.put(path)
-            sync_folder(place.parent)
-        else:
-            self._store.put(path)
+            else:
+                return
+        self._store.put(path)
 
     def remove(self, upload: str) -> None:
         self._hashes.pop(upload, None)

@@ -1,5 +1,6 @@
 """The item of any capture, by its kind."""
 
+from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from imagery.values import Capture
@@ -66,6 +67,8 @@ def video_item(
     if track is not None:
         properties["flyonce:telemetry"] = track.kind
         properties["flyonce:track"] = track.geometry(1e-6)
+    if capture.offset is not None:
+        properties["flyonce:log_offset"] = asdict(capture.offset)
     if capture.notes:
         properties["flyonce:notes"] = list(capture.notes)
     item = item_of(VIDEOS, item_id, geometry=capture.footprint.geometry, properties=properties)

@@ -6,9 +6,10 @@ see each other.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, func, select, update
 from sqlalchemy import insert as sql_insert
 
 from imagery.errors import Refused
@@ -117,10 +118,10 @@ def announce(conn: Connection, flight_id: str, files: Sequence[Announced], by: S
     for row in rows:
         if row["name"] in known:
             conn.execute(update(flight_files).where(_is(flight_id, str(row["name"]))).values(row))
-    for file in new:
-        if file.refused is not None:
-            reason, message, remedy = file.refused
-            _answer(conn, flight_id, file.name, "", 0, Answer("quarantined", None, reason, message, remedy))
+    refused = [
+        (file.name, "", 0, Answer("quarantined", None, *file.refused)) for file in new if file.refused is not None
+    ]
+    _answer(conn, flight_id, refused)
     return _settle(conn, flight_id, by.name)
 
 
@@ -146,15 +147,26 @@ def pending(conn: Connection, flight_id: str, limit: int) -> list[File]:
 
 def begin(conn: Connection, flight_id: str, names: Iterable[str]) -> None:
     """Count that these files are about to be read, so that one which takes its reader down is known by it."""
-    for name in names:
-        conn.execute(update(flight_files).where(_is(flight_id, name)).values(tries=flight_files.c.tries + 1))
+    which = [{"file": name} for name in names]
+    if which:
+        begun = update(flight_files).where(_is(flight_id, bindparam("file"))).values(tries=flight_files.c.tries + 1)
+        conn.execute(begun, which)
 
 
 def answer(conn: Connection, flight_id: str, answers: Iterable[tuple[str, str, int, Answer]], actor: str) -> Flight:
     """Write what became of files (name, SHA-256 or nothing, size, answer), one receipt each."""
     _locked(conn, flight_id)
-    for name, sha256, size, found in answers:
-        _answer(conn, flight_id, name, sha256, size, found)
+    _answer(conn, flight_id, list(answers))
+    return _settle(conn, flight_id, actor)
+
+
+def read_again(conn: Connection, flight_id: str, names: Iterable[str], actor: str) -> Flight:
+    """Let files that are answered wait for another answer; the receipts of the earlier one stay."""
+    _locked(conn, flight_id)
+    rows = [{"file": name, "changed": now(conn)} for name in names]
+    waiting = update(flight_files).where(_is(flight_id, bindparam("file")))
+    if rows:
+        conn.execute(waiting.values(state="received", outcome=None, answer=None, tries=0), rows)
     return _settle(conn, flight_id, actor)
 
 
@@ -168,6 +180,14 @@ def to_look_at(conn: Connection, flight_id: str) -> list[File]:
 
 def looked(conn: Connection, flight_id: str, name: str) -> None:
     conn.execute(update(flight_files).where(_is(flight_id, name)).values(looked=True))
+
+
+def amend(conn: Connection, flight_id: str, name: str, *, footprint: str, notes: Sequence[str]) -> None:
+    """Say in an accepted file's answer what was found out about its place later."""
+    file = _files_named(conn, flight_id, [name])[name]
+    if file.answer is not None:
+        after = replace(file.answer, footprint=footprint, notes=tuple(notes))
+        conn.execute(update(flight_files).where(_is(flight_id, name)).values(answer=after.to_json()))
 
 
 def close(conn: Connection, flight_id: str, by: str, *, early: bool = False, reason: str = "") -> Flight:
@@ -256,16 +276,24 @@ def _settle(conn: Connection, flight_id: str, actor: str) -> Flight:
     return get(conn, flight_id)
 
 
-def _answer(conn: Connection, flight_id: str, name: str, sha256: str, size: int, found: Answer) -> None:
-    told = f"{found.message} {found.remedy}".strip()
-    receipts.add(conn, Receipt(flight_id, name, sha256, size, Outcome(found.outcome), found.reason, told, found.item))
-    row = _files_named(conn, flight_id, [name])[name]
-    # Sent again, a file of this flight is its own duplicate; what it became stays what the report says.
-    if found.outcome == "duplicate" and row.answer is not None and row.answer.item == found.item:
-        found = row.answer
-    values = {"size": size, "sha256": sha256 or None, "state": "answered", "outcome": found.outcome, "tries": 0}
-    where = _is(flight_id, name)
-    conn.execute(update(flight_files).where(where).values(**values, answer=found.to_json(), changed=now(conn)))
+def _answer(conn: Connection, flight_id: str, answers: Sequence[tuple[str, str, int, Answer]]) -> None:
+    if not answers:
+        return
+    known = _files_named(conn, flight_id, [name for name, *_ in answers])
+    moment = now(conn)
+    sent, rows = [], []
+    for name, sha256, size, said in answers:
+        told = f"{said.message} {said.remedy}".strip()
+        sent.append(Receipt(flight_id, name, sha256, size, Outcome(said.outcome), said.reason, told, said.item))
+        before = known[name].answer
+        # Sent again, a file of this flight is its own duplicate; what it became stays what the report says.
+        again = said.outcome == "duplicate" and before is not None and before.item == said.item
+        last = before if again and before is not None else said
+        values = {"file": name, "size": size, "sha256": sha256 or None, "outcome": last.outcome}
+        rows.append({**values, "answer": last.to_json(), "changed": moment})
+    receipts.add(conn, sent)
+    told_to = update(flight_files).where(_is(flight_id, bindparam("file"))).values(state="answered", tries=0)
+    conn.execute(told_to, rows)
 
 
 def _is_new(known: File | None, file: Announced) -> bool:
@@ -279,7 +307,7 @@ def _is_new(known: File | None, file: Announced) -> bool:
     return file.sha256 is not None and file.sha256 != known.sha256
 
 
-def _is(flight_id: str, name: str) -> Any:
+def _is(flight_id: str, name: str | BindParameter[str]) -> Any:
     return (flight_files.c.flight == flight_id) & (flight_files.c.name == name)
 
 

@@ -100,6 +100,23 @@ def orthophoto_item(
     return item
 
 
+def reposed(item: Item, capture: Capture) -> Item:
+    """A photo's item with another pose, and the footprint that follows from it; all else as it was."""
+    said = {**item["properties"], **pose_properties(capture)}
+    said["flyonce:footprint_method"] = capture.footprint.method
+    said["flyonce:footprint_error_m"] = round(capture.footprint.error_m, 3)
+    said |= ({} if capture.gsd is None else {"gsd": capture.gsd}) | {"flyonce:notes": list(capture.notes)}
+    named = [extensions.VIEW] if any(key.startswith("view:") for key in said) else []
+    named += [extensions.PERSPECTIVE] if "pers:perspective_center" in said else []
+    return {
+        **item,
+        "geometry": capture.footprint.geometry,
+        "bbox": list(shapely.geometry.shape(capture.footprint.geometry).bounds),
+        "properties": said,
+        "stac_extensions": list(dict.fromkeys([*item["stac_extensions"], *named])),
+    }
+
+
 def flight_item(
     item_id: str,
     *,

@@ -37,6 +37,7 @@ def beside(home: Home, flight: Flight, name: str, shown: str = "") -> Iterator[P
             (PurePosixPath(file.name).suffix, file.sha256)
             for file in flights.files_of(conn, flight.id)
             if file.sha256
+            and file.state != "expected"  # announced, and not here yet
             and PurePosixPath(file.name).suffix.lower() in ENDINGS
             and PurePosixPath(file.name).with_suffix("").as_posix() == stem
         ]

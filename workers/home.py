@@ -38,12 +38,17 @@ class Home:
     def open(cls, settings: Settings, create: bool = True) -> Self:
         """Open the home that the settings name, bring its tables up to date and see that its collections exist.
 
-        Raises `Refused` (`no-home`) where there is none and `create` is false.
+        Raises `Refused`: no-home where there is none and `create` is false; and as `Elevation.check` does where the
+        settings name an elevation model.
         """
         if not create and not settings.home.is_dir():
             raise Refused(
                 "no-home", f"{settings.home} is not a flyonce home.", "Run `flyonce init` or set FLYONCE_HOME."
             )
+        if settings.terrain is not None:
+            from imagery.terrain import Elevation  # brings GDAL in, which most commands do without
+
+            Elevation(settings.terrain).check()
         settings.home.mkdir(parents=True, exist_ok=True)
         engine = open_engine(settings.books_url)
         migrate(engine)

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Any
 
 from imagery.errors import Refused
@@ -29,10 +30,14 @@ from workers.home import Home
 from workers.intake import Candidate, Ignored, Linked, walk
 from workers.jobs import LookJob
 from workers.looking import look
-from workers.taking import THREADS, Progress, Reading, Received, notes_of, put_flight, quarantined, read, write
+from workers.taking import THREADS, Progress, Reading, Received, notes_of, put_flight, quarantined, read, take, write
 
+_READING = BoundedSemaphore(THREADS)
+"""Reading takes processor time and memory, and programs beside us for a video: few at once."""
 STORE_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE})
 BATCH = 32
+UNDER_WAY = 16
+"""Files being stored at once: they wait for the disk most of the time, and those that wait together share its syncs."""
 BATCH_SECONDS = 0.5
 """A batch is written when it is so large or so old."""
 LOOK_SECONDS = 600.0
@@ -113,17 +118,19 @@ def ingest(
     *,
     plan: Plan | None = None,
     late: str = "",
+    offset: float | None = None,
     by: Principal = LOCAL_OPERATOR,
     progress: Progress | None = None,
 ) -> Report:
     """Take in files and folders as one flight of a department, and look at their pixels.
 
     `plan` says more about the flight (its name and department are the ones given here), `late` why files are added to
-    one that was closed. Raises `Refused` where nothing at all could be received: nothing-there (no file under these
-    paths), and what `stac.flights.open_flight` and `announce` raise.
+    one that was closed, `offset` the seconds that are added to the times of the logs beside videos. Raises `Refused`
+    where nothing at all could be received: nothing-there (no file under these paths), and what
+    `stac.flights.open_flight` and `announce` raise.
     """
     said = Plan(flight, department) if plan is None else replace(plan, name=flight, department=department)
-    return ingest_found(home, list(walk(paths)), said, late=late, by=by, progress=progress)
+    return ingest_found(home, list(walk(paths)), said, late=late, offset=offset, by=by, progress=progress)
 
 
 def ingest_found(
@@ -132,12 +139,13 @@ def ingest_found(
     plan: Plan,
     *,
     late: str = "",
+    offset: float | None = None,
     by: Principal = LOCAL_OPERATOR,
     progress: Progress | None = None,
 ) -> Report:
     """`ingest` of files that were looked up before."""
     notify = progress or (lambda *_: None)
-    flight, answered = catalogue(home, found, plan, late=late, by=by, progress=notify)
+    flight, answered = catalogue(home, found, plan, late=late, offset=offset, by=by, progress=notify)
     _look_now(home, flight, by.name, notify)
     with home.engine.connect() as conn:
         ended = flights.get(conn, flight)
@@ -153,6 +161,7 @@ def catalogue(
     plan: Plan,
     *,
     late: str = "",
+    offset: float | None = None,
     by: Principal = LOCAL_OPERATOR,
     progress: Progress = lambda *_: None,
 ) -> tuple[str, list[tuple[Came, Answer]]]:
@@ -168,10 +177,14 @@ def catalogue(
         opened = flights.open_flight(conn, plan, sender)
         announced = [Announced(name, _size(one.path)) for one, name in zip(sent, names, strict=True)]
         opened = flights.announce(conn, opened.id, announced, sender, late=late)
-    came, answers = _take_all(home, opened, sent, names, sender, progress)
+    came, answers = _take_all(home, opened, sent, names, sender, offset, progress)
     with home.engine.connect() as conn:
         opened = flights.get(conn, opened.id)
-    put_flight(home, opened)
+        waiting = flights.tally(conn, opened.id).pending
+    if waiting:  # a video that was refused before, whose telemetry has come now
+        take(home, opened.id, progress)
+    else:
+        put_flight(home, opened)
     return opened.id, list(zip(came, answers, strict=True))
 
 
@@ -181,6 +194,7 @@ def _take_all(
     sent: Sequence[Candidate | Linked],
     names: Sequence[str],
     sender: Sender,
+    offset: float | None,
     progress: Progress,
 ) -> tuple[list[Came], list[Answer]]:
     """Every file from its place on this machine to its receipt."""
@@ -188,8 +202,8 @@ def _take_all(
     answers: list[Answer] = []
     batch: list[Came] = []
     since = time.monotonic()
-    with ThreadPoolExecutor(THREADS) as pool:
-        for one in _ahead(pool, home, flight, sent, names, sender):
+    with ThreadPoolExecutor(UNDER_WAY) as pool:
+        for one in _ahead(pool, home, flight, sent, names, sender, offset):
             batch.append(one)
             if len(batch) >= BATCH or time.monotonic() - since > BATCH_SECONDS:
                 answers += write(home, flight, [(done.received, done.reading) for done in batch])
@@ -210,13 +224,14 @@ def _ahead(
     sent: Sequence[Candidate | Linked],
     names: Sequence[str],
     sender: Sender,
+    offset: float | None,
 ) -> Iterator[Came]:
     """Files in their order, some of them already on their way while the caller writes."""
     running: deque[Future[Came]] = deque()
     try:
         for one, name in zip(sent, names, strict=True):
-            running.append(pool.submit(_bring, home, flight, one, name, sender))
-            if len(running) > 2 * THREADS:
+            running.append(pool.submit(_bring, home, flight, one, name, sender, offset))
+            if len(running) > UNDER_WAY + THREADS:
                 yield running.popleft().result()
         while running:
             yield running.popleft().result()
@@ -225,7 +240,9 @@ def _ahead(
             future.cancel()
 
 
-def _bring(home: Home, flight: Flight, sent: Candidate | Linked, name: str, sender: Sender) -> Came:
+def _bring(
+    home: Home, flight: Flight, sent: Candidate | Linked, name: str, sender: Sender, offset: float | None
+) -> Came:
     """Store and read one file. Raises OSError where the store is at fault, not the file."""
     refused: Refused
     if isinstance(sent, Linked):
@@ -241,7 +258,8 @@ def _bring(home: Home, flight: Flight, sent: Candidate | Linked, name: str, send
             )
         else:
             received = Received(name, kept.sha256, kept.size, sender, str(sent.path))
-            return Came(sent.path, received, read(home, flight, received))
+            with _READING:
+                return Came(sent.path, received, read(home, flight, received, offset))
     nothing = Received(name, "", 0, sender, str(sent.path))
     return Came(sent.path, nothing, Reading(None, quarantined(refused, name, str(sent.path))))
 

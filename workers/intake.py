@@ -8,6 +8,8 @@ from pathlib import Path
 from imagery.errors import Refused
 from imagery.sniff import media_type
 
+VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".ts"})
+TELEMETRY_SUFFIXES = frozenset({".srt", ".gpx", ".csv", ".klv"})
 CAPTURE_SUFFIXES = frozenset(
     {
         ".jpg",
@@ -60,11 +62,20 @@ def walk(paths: Sequence[Path]) -> Iterator[Candidate | Linked | Ignored]:
     named itself is always a candidate, also one that is not there and one that is a link."""
     seen: set[Path] = set()
     for path in paths:
-        for candidate in _below(path) if path.is_dir() else [Candidate(path, path.name)]:
+        for candidate in _below(path) if path.is_dir() else _named(path):
             place = candidate.path.absolute()
             if place not in seen:
                 seen.add(place)
                 yield candidate
+
+
+def _named(path: Path) -> list[Candidate]:
+    """A file that was named itself, and the telemetry of a video: without it the video is of no use."""
+    beside: list[Path] = []
+    if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
+        same = (other for other in path.parent.iterdir() if other.stem == path.stem and other.is_file())
+        beside = sorted(other for other in same if other.suffix.lower() in TELEMETRY_SUFFIXES)
+    return [Candidate(path, path.name), *(Candidate(other, other.name) for other in beside)]
 
 
 def _below(folder: Path) -> Iterator[Candidate | Linked | Ignored]:

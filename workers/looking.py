@@ -1,4 +1,4 @@
-"""A later look at what was catalogued by its tags: every pixel decoded once, a thumbnail, a COG.
+"""A later look at what was catalogued by its tags: every pixel decoded once, a thumbnail, a COG, the quality.
 
 Not part of the acknowledgement, since decoding costs more than ten times what reading tags does. A capture that turns
 out to be damaged leaves the catalogue for the quarantine, with its reason in the flight's report.
@@ -7,24 +7,25 @@ out to be damaged leaves the catalogue for the quarantine, with its reason in th
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from imagery.cog import write_cog, write_thumbnail
 from imagery.errors import Refused
-from imagery.inspect import inspect
 from imagery.values import Georeference
 from records.engine import transaction
 from stac import flights
 from stac.assets import COG, Stored, asset
-from stac.collections import ELEVATION, ORTHOPHOTOS
+from stac.collections import ELEVATION, ORTHOPHOTOS, PHOTOS
 from stac.flight_tables import File, Flight
 from stac.store import Item
 from workers.beside import beside
 from workers.films import video_assets
+from workers.ground import inspected
 from workers.home import Home
+from workers.judging import judge, quality_of
 from workers.taking import ACTOR, Progress, put_flight, quarantined
 
 THUMBNAIL_SIDE = 512
@@ -35,11 +36,13 @@ BATCH = 16
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One capture after the look: its item, and the assets made from it or why it cannot be used."""
+    """One capture after the look: its item, and what was made from it or why it cannot be used."""
 
     file: File
     item: Item | None
     made: dict[str, Any]
+    said: dict[str, Any] = field(default_factory=dict)
+    """Properties that its pixels tell."""
     refused: Refused | None = None
 
 
@@ -58,7 +61,8 @@ def look(home: Home, flight_id: str, progress: Progress) -> dict[str, Any]:
             done += len(batch)
     if waiting:
         progress(flight_id, done, len(waiting))
-    if damaged:
+    if waiting:
+        judge(home, flight, {file.name for file in waiting})
         with home.engine.connect() as conn:
             put_flight(home, flights.get(conn, flight_id))
     return {"flight": flight_id, "looked": done, "damaged": damaged}
@@ -78,12 +82,19 @@ def _look_at(home: Home, flight: Flight, file: File) -> Seen:
     path = home.files.path(file.sha256 or "")
     try:
         with beside(home, flight, file.name) as place:
-            capture = inspect(path, sent=place)
+            capture = inspected(home, path, sent=place, offset=_said(item))
         if capture.track is not None:
             return Seen(file, item, video_assets(home, item, path, capture))
-        return Seen(file, item, _derived(home, item, path, capture.georeference))
+        said = quality_of(path) if item["collection"] == PHOTOS and not capture.thermal else {}
+        return Seen(file, item, _derived(home, item, path, capture.georeference), said)
     except Refused as refused:
-        return Seen(file, item, {}, refused)
+        return Seen(file, item, {}, refused=refused)
+
+
+def _said(item: Item) -> float | None:
+    """The offset of a video's log that a person gave when it was sent."""
+    offset = item["properties"].get("flyonce:log_offset", {})
+    return offset["seconds"] if offset.get("source") == "said" else None
 
 
 def _derived(home: Home, item: Item, path: Path, place: Georeference | None) -> dict[str, Any]:
@@ -106,7 +117,7 @@ def _after(seen: Seen, item: Item | None) -> Item | None:
     """The item with what was made of it; none where it turned out to be damaged."""
     if item is None or seen.refused is not None:
         return None
-    return {**item, "assets": {**item["assets"], **seen.made}}
+    return {**item, "assets": {**item["assets"], **seen.made}, "properties": {**item["properties"], **seen.said}}
 
 
 def _store(home: Home, path: Path, name: str, media_type: str) -> Stored:

@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
+from sqlalchemy import Connection
+
 from imagery.errors import Refused
 from imagery.gcj02 import seems_shifted
-from imagery.inspect import inspect
 from imagery.values import Capture
 from records import receipts
 from records.engine import transaction
@@ -32,8 +34,11 @@ from stac.items import Custody, flight_item, strictest
 from stac.store import Item
 from stac.times import rfc3339
 from workers.beside import beside
+from workers.ground import inspected
 from workers.home import Home
-from workers.jobs import LookJob
+from workers.intake import TELEMETRY_SUFFIXES
+from workers.jobs import LookJob, TakeJob
+from workers.judging import quality_notes
 from workers.receiving import wake
 
 ID_DIGITS = 20
@@ -43,6 +48,8 @@ MOST_TRIES = 2
 """A file that took its reader down so often is not read again."""
 THREADS = min(4, 2 * (os.cpu_count() or 1))
 ACTOR = "worker"
+FOR_WANT_OF_TELEMETRY = frozenset({"no-telemetry", "telemetry-of-another-video", "offset-unknown"})
+"""Reasons that another log beside the video may do away with."""
 _KINDS = {
     "photos": "张照片 photos",
     "orthophotos": "幅正射影像 orthophotos",
@@ -71,14 +78,16 @@ class Reading:
 
     item: Item | None
     answer: Answer
+    owner: Custody | None = None
+    """Where the answer's item is another's, and `owner` becomes its second one."""
 
 
 def custody_of(flight: Flight) -> Custody:
     return Custody(flight.plan.department, flight.plan.security, flight.plan.retain_until)
 
 
-def read(home: Home, flight: Flight, sent: Received) -> Reading:
-    """Read a file's tags, not its pixels. Writes nothing; any thread may call it."""
+def read(home: Home, flight: Flight, sent: Received, offset: float | None = None) -> Reading:
+    """Read a file's tags, not its pixels. Writes nothing; any thread may call it. `offset`: of a video's log."""
     if known := _known(home, flight, sent):
         return known
     path = home.files.path(sent.sha256)
@@ -86,7 +95,7 @@ def read(home: Home, flight: Flight, sent: Received) -> Reading:
         if not sent.size:
             raise Refused("empty", f"{path}: is empty (0 bytes).", "Copy it from the card again.")
         with beside(home, flight, sent.name, sent.shown) as place:
-            capture = inspect(path, decode=False, sent=place)
+            capture = inspected(home, path, decode=False, sent=place, offset=offset)
     except Refused as refused:
         return Reading(None, quarantined(refused, str(path), sent.shown or sent.name))
     item = _item(flight, sent, capture)
@@ -103,9 +112,10 @@ def write(home: Home, flight: Flight, batch: Sequence[tuple[Received, Reading]])
     """Put the batch's items and answer its files; the answers, in the batch's order."""
     first: dict[str, str | None] = {}
     answers = []
+    batch = [(sent, _join(home, flight, sent, reading)) for sent, reading in batch]
     for sent, reading in batch:
         found = reading.answer
-        if reading.item is not None and found.outcome == "accepted":
+        if found.outcome == "accepted":
             if sent.sha256 in first:  # the same content twice in one batch
                 found = Answer("duplicate", first[sent.sha256])
             else:
@@ -117,9 +127,32 @@ def write(home: Home, flight: Flight, batch: Sequence[tuple[Received, Reading]])
     with transaction(home.engine) as conn:
         told = [(sent.name, sent.sha256, sent.size, found) for (sent, _), found in zip(batch, answers, strict=True)]
         flights.answer(conn, flight.id, told, ACTOR)
-        if items:
+        if items or any(reading.owner is not None for _, reading in batch):
             wake(conn, LookJob(flight.id))
+        if again := _waited_for(conn, flight.id, [sent.name for sent, _ in batch]):
+            flights.read_again(conn, flight.id, again, ACTOR)
+            wake(conn, TakeJob(flight.id))
     return answers
+
+
+def _waited_for(conn: Connection, flight_id: str, came: Iterable[str]) -> list[str]:
+    """Videos that were refused for want of the telemetry that has come now: files of the same name but for the
+    ending."""
+    stems = {_stem(name) for name in came if PurePosixPath(name).suffix.lower() in TELEMETRY_SUFFIXES}
+    if not stems:
+        return []
+    return [
+        file.name
+        for file in flights.files_of(conn, flight_id)
+        if file.answer is not None
+        and file.answer.reason in FOR_WANT_OF_TELEMETRY
+        and _stem(file.name) in stems
+        and PurePosixPath(file.name).suffix.lower() not in TELEMETRY_SUFFIXES
+    ]
+
+
+def _stem(name: str) -> str:
+    return PurePosixPath(name).with_suffix("").as_posix()
 
 
 def take(home: Home, flight_id: str, progress: Progress) -> dict[str, Any]:
@@ -174,6 +207,7 @@ def put_flight(home: Home, flight: Flight) -> None:
         notes=[
             *(f"{count} {_KINDS.get(kind, kind)}" for kind, count in sorted(tally.items())),
             *([cameras] if cameras else []),
+            *quality_notes(captures),
             *shifted_notes(captures),
         ],
     )
@@ -263,13 +297,24 @@ def _known(home: Home, flight: Flight, sent: Received) -> Reading | None:
         return Reading(None, Answer("duplicate", reference))
     method = str(item["properties"]["flyonce:footprint_method"])
     notes: Iterable[str] = item["properties"].get("flyonce:notes", ())
-    return Reading(
-        joined(item, custody_of(flight)), Answer("accepted", reference, footprint=method, notes=tuple(notes))
-    )
+    answer = Answer("accepted", reference, footprint=method, notes=tuple(notes))
+    return Reading(None, answer, custody_of(flight))
 
 
-def joined(item: Item, owner: Custody) -> Item:
+def _join(home: Home, flight: Flight, sent: Received, reading: Reading) -> Reading:
+    """Make the flight's department an owner of the item that is there, with no other writer between; an item that has
+    gone meanwhile is made anew."""
+    if reading.owner is None:
+        return reading
+    collection, _, item = (reading.answer.item or "").partition("/")
+    after = home.catalog.change_item(collection, item, partial(joined, reading.owner))
+    return reading if after is not None else read(home, flight, sent)
+
+
+def joined(owner: Custody, item: Item | None) -> Item | None:
     """The item with a second owner: both departments, the stricter security class, the later retention date."""
+    if item is None:
+        return None
     said = item["properties"]
     theirs = owner.properties(datetime.now(UTC))
     owners = sorted({*said.get("flyonce:owners", [said["flyonce:department"]]), owner.department})

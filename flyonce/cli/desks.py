@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from flyonce.server import Server
+from flyonce.server import AskedWrongError, Server
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from flyonce.watching import Found
     from stac.flight_values import Plan
     from workers.home import Home
@@ -17,8 +19,10 @@ Progress = Callable[[str, int, int], None]
 class Desk(Protocol):
     """Raises `AskedWrongError` where a server does not answer or refuses, `imagery.errors.Refused` at home."""
 
-    def send(self, found: "Sequence[Found]", plan: "Plan", progress: Progress, late: str) -> dict[str, Any]:
-        """Hand in files; what became of each of them."""
+    def send(
+        self, found: "Sequence[Found]", plan: "Plan", progress: Progress, late: str, offset: float | None
+    ) -> dict[str, Any]:
+        """Hand in files; what became of each of them. `offset`: of the logs beside videos, at home alone."""
         ...
 
     def nothing(self, plan: "Plan") -> dict[str, Any]:
@@ -37,16 +41,20 @@ class Desk(Protocol):
 
 
 @contextmanager
-def open_desk(url: str | None, key: str | None) -> Iterator[Desk]:
-    """The server at `url`, or the home that the settings name (made if it is not there)."""
+def open_desk(url: str | None, key: str | None, *, terrain: "Path | None" = None) -> Iterator[Desk]:
+    """The server at `url`, or the home that the settings name (made if it is not there). `terrain`: an elevation model
+    in the place of the settings' own; a server has its own. Raises `AskedWrongError`."""
     if url is not None:
+        if terrain is not None:
+            raise AskedWrongError("--terrain is for a home on this machine: a server has FLYONCE_TERRAIN.")
         with Server(url, key) as server:
             yield RemoteDesk(server)
         return
     from records.settings import Settings
     from workers.home import Home
 
-    with Home.open(Settings()) as home:
+    settings = Settings() if terrain is None else Settings(terrain=terrain)
+    with Home.open(settings) as home:
         yield LocalDesk(home)
 
 
@@ -54,9 +62,16 @@ class RemoteDesk:
     def __init__(self, server: Server) -> None:
         self._server = server
 
-    def send(self, found: "Sequence[Found]", plan: "Plan", progress: Progress, late: str) -> dict[str, Any]:
+    def send(
+        self, found: "Sequence[Found]", plan: "Plan", progress: Progress, late: str, offset: float | None
+    ) -> dict[str, Any]:
         from flyonce.sending import send
 
+        if offset is not None:
+            raise AskedWrongError(
+                "--offset is for a home on this machine: to a server send the SRT, or shift the log. "
+                "--offset 仅用于本机；上传到服务器时请附 SRT 或先改正日志时间。"
+            )
         return send(self._server, found, plan, progress, late=late)
 
     def nothing(self, plan: "Plan") -> dict[str, Any]:
@@ -83,10 +98,12 @@ class LocalDesk:
     def __init__(self, home: "Home") -> None:
         self._home = home
 
-    def send(self, found: "Sequence[Found]", plan: "Plan", progress: Progress, late: str) -> dict[str, Any]:
+    def send(
+        self, found: "Sequence[Found]", plan: "Plan", progress: Progress, late: str, offset: float | None
+    ) -> dict[str, Any]:
         from workers.ingest import ingest_found
 
-        return ingest_found(self._home, found, plan, late=late, progress=progress).to_dict()
+        return ingest_found(self._home, found, plan, late=late, offset=offset, progress=progress).to_dict()
 
     def nothing(self, plan: "Plan") -> dict[str, Any]:
         from flyonce.sending import as_run

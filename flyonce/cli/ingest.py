@@ -42,6 +42,12 @@ def ingest(
     ] = None,
     close: Annotated[bool, typer.Option("--close", help="Close the flight afterwards.")] = False,
     early: Annotated[str, typer.Option(metavar="REASON", help="Close it although files are missing.")] = "",
+    offset: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Added to the times of a GPX or CSV log beside a video.")
+    ] = None,
+    terrain: Annotated[
+        Path | None, typer.Option(metavar="DEM.tif", help="Lay footprints on this elevation model, not a plane.")
+    ] = None,
     late: Annotated[str, typer.Option(metavar="REASON", help="Add files to a flight that was closed.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     server: At = None,
@@ -70,8 +76,8 @@ def ingest(
         open_ended=watch is not None,
     )
     try:
-        with open_desk(server, key_of(token_file)) as desk:
-            done = _run(desk, paths or [], watch, settle, plan, late, quiet=as_json)
+        with open_desk(server, key_of(token_file), terrain=terrain) as desk:
+            done = _run(desk, paths or [], watch, settle, plan, late, offset, quiet=as_json)
             if close or early:
                 desk.close(plan.id, early=bool(early), reason=early)
             whole = desk.report(plan.id)
@@ -89,7 +95,15 @@ def ingest(
 
 
 def _run(
-    desk: Desk, paths: list[Path], watched: Path | None, settle: float, plan: "Plan", late: str, *, quiet: bool
+    desk: Desk,
+    paths: list[Path],
+    watched: Path | None,
+    settle: float,
+    plan: "Plan",
+    late: str,
+    offset: float | None,
+    *,
+    quiet: bool,
 ) -> dict[str, Any]:
     """What all the files given, and all that appeared, came to."""
     from workers.intake import walk
@@ -97,7 +111,7 @@ def _run(
     done: dict[str, Any] = {}
     if paths:
         with bar() as progress:
-            done = desk.send(list(walk(paths)), plan, progress, late)
+            done = desk.send(list(walk(paths)), plan, progress, late, offset)
     if watched is None:
         return done
     from flyonce.watching import watch
@@ -109,7 +123,7 @@ def _run(
     def take(found: "list[Found]") -> bool:
         try:
             with bar() as progress:
-                run = desk.send(found, plan, progress, late)
+                run = desk.send(found, plan, progress, late, offset)
         except (AskedWrongError, OSError) as error:
             stderr.print(f"[bold red]later 稍后重试[/]: {error}", highlight=False, soft_wrap=True)
             return False

@@ -144,7 +144,7 @@ def test_every_difference_is_named(home: Home, settings: Settings) -> None:
         [item("whole", whole), item("lost", lost, 4), item("damaged", damaged, 7), item("larger", larger, 5), wrong]
     )
     with transaction(home.engine) as conn:
-        receipts.add(conn, Receipt("f", "x.jpg", whole, 11, Outcome.ACCEPTED, item="photos/never"))
+        receipts.add(conn, [Receipt("f", "x.jpg", whole, 11, Outcome.ACCEPTED, item="photos/never")])
     home.files.path(lost).unlink()
     path = home.files.path(damaged)
     path.chmod(0o644)
@@ -183,7 +183,7 @@ def test_a_backup_is_restored_and_is_the_same(
     sha256 = home.files.put_bytes(BYTES).sha256
     home.catalog.put_items([item(f"{n}", sha256, gsd=n / 10) for n in range(4)])
     with transaction(home.engine) as conn:
-        receipts.add(conn, Receipt("f", "0.jpg", sha256, 11, Outcome.ACCEPTED, item="photos/0"))
+        receipts.add(conn, [Receipt("f", "0.jpg", sha256, 11, Outcome.ACCEPTED, item="photos/0")])
     folder = tmp_path / "backup"
     assert flyonce(settings, "admin", "backup", str(folder)).returncode == 0
     # A second one into the same folder, with what came since.

@@ -17,9 +17,9 @@ def test_receipts_of_a_flight_come_back_in_order(engine: Engine) -> None:
         Receipt("东湖-1", "坏.JPG", "cd" * 32, 12, Outcome.QUARANTINED, "truncated", "坏.JPG ends early"),
     ]
     with transaction(engine) as conn:
-        for receipt in sent:
-            receipts.add(conn, receipt)
-        receipts.add(conn, replace(sent[0], flight="another"))
+        receipts.add(conn, sent)
+        receipts.add(conn, [])
+        receipts.add(conn, [replace(sent[0], flight="another")])
     with engine.connect() as conn:
         found = receipts.of_flight(conn, "东湖-1")
         assert len(receipts.of_file(conn, SHA)) == 3

@@ -1,5 +1,6 @@
 """A video from the drone's card to the answer which second shows a place: ffmpeg, SRT, index, key frames, search."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -20,10 +21,19 @@ from imagery.simulator.place import CRS
 from imagery.simulator.simulate import Simulation, simulate
 from imagery.values import Attitude, Lens
 from imagery.video import ffmpeg, frame, probe
+from records.engine import transaction
 from sharing.policy import LOCAL_OPERATOR
+from stac import flights
+from stac.flight_tables import Sender
+from stac.flight_values import Announced, Plan
+from stac.store import Query
 from tickets.codes import load_codes
 from workers.home import Home
-from workers.ingest import ingest
+from workers.ingest import catalogue, ingest
+from workers.intake import walk
+from workers.looking import look
+from workers.receiving import receive
+from workers.taking import report_of, take
 
 GEOD = Geod(ellps="WGS84")
 TO_DEGREES = Transformer.from_crs(CRS, 4326, always_xy=True)
@@ -130,3 +140,63 @@ def test_subtitles_inside_the_video_are_read(made: Simulation, tmp_path: Path) -
     assert capture.track is not None
     assert len(capture.track.fixes) >= 10
     assert capture.footprint.method == "pose"
+
+
+def arrives(home: Home, name: str, content: bytes) -> None:
+    """By upload: in the store and in the books, unread."""
+    me = Sender("li", "operator")
+    kept = home.files.put_bytes(content)
+    with transaction(home.engine) as conn:
+        flights.open_flight(conn, Plan("north", "UAV", open_ended=True), me)
+        receive(conn, "north", name, kept.sha256, kept.size, me)
+
+
+def test_a_video_is_read_again_when_its_telemetry_comes(made: Simulation, home: Home) -> None:
+    """The SRT was announced with the video and comes after it; the take that it wakes answers both."""
+    video = made.folder / "before/video.mp4"
+    subtitles = video.with_suffix(".SRT").read_bytes()
+    me = Sender("li", "operator")
+    with transaction(home.engine) as conn:
+        flights.open_flight(conn, Plan("north", "UAV", open_ended=True), me)
+        digest = hashlib.sha256(subtitles).hexdigest()
+        flights.announce(conn, "north", [Announced("card/DJI_1.SRT", len(subtitles), digest)], me)
+    arrives(home, "card/DJI_1.MP4", video.read_bytes())
+    arrives(home, "card/DJI_2.MP4", video.read_bytes() + b"\0" * 8)
+    take(home, "north", lambda *_: None)
+
+    def told() -> dict[str, tuple[str, str]]:
+        return {file["file"]: (file["state"], file.get("reason", "")) for file in report_of(home, "north")["files"]}
+
+    missing = ("quarantined", "no-telemetry")
+    assert told() == {"card/DJI_1.MP4": missing, "card/DJI_2.MP4": missing, "card/DJI_1.SRT": ("missing", "")}
+    arrives(home, "card/DJI_1.SRT", subtitles)
+    take(home, "north", lambda *_: None)
+    assert told() == {
+        "card/DJI_1.MP4": ("accepted", ""),
+        "card/DJI_1.SRT": ("accepted", ""),
+        "card/DJI_2.MP4": missing,
+    }
+    assert take(home, "north", lambda *_: None)["answered"] == 0
+
+
+def test_at_home_a_later_run_takes_the_video_up(made: Simulation, home: Home, tmp_path: Path) -> None:
+    video = shutil.copy(made.folder / "before/video.mp4", tmp_path / "DJI_1.MP4")
+    assert ingest(home, [Path(video)], "north", "UAV", plan=Plan("north", "UAV", open_ended=True)).accepted == ()
+    shutil.copy(made.folder / "before/video.SRT", tmp_path / "DJI_1.SRT")
+    ingest(home, [tmp_path / "DJI_1.SRT"], "north", "UAV")
+    states = {file["file"]: file["state"] for file in report_of(home, "north")["files"]}
+    assert states == {"DJI_1.MP4": "accepted", "DJI_1.SRT": "accepted"}
+
+
+def test_an_offset_that_was_said_holds_for_the_look_as_well(made: Simulation, home: Home, tmp_path: Path) -> None:
+    shutil.copy(made.folder / "before/video.mp4", tmp_path / "DJI_1.MP4")
+    rows = "".join(f"{i},30.6,{114 + i / 1e5}\n" for i in range(40))
+    (tmp_path / "DJI_1.csv").write_text("seconds,lat,lon\n" + rows)
+    refused = ingest(home, [tmp_path / "DJI_1.MP4"], "north", "UAV")  # its log goes with it
+    assert [(one.reason, one.file) for one in refused.quarantined] == [("offset-unknown", str(tmp_path / "DJI_1.MP4"))]
+    _, taken = catalogue(home, list(walk([tmp_path / "DJI_1.MP4"])), Plan("south", "UAV"), offset=-20.0)
+    assert [answer.outcome for _, answer in taken] == ["accepted", "duplicate"]
+    assert look(home, "south", lambda *_: None)["damaged"] == 0
+    (item,) = (one for one in home.catalog.search(Query(("videos",))).items if "original" in one["assets"])
+    assert item["properties"]["flyonce:log_offset"] == {"seconds": -20.0, "source": "said", "sigma": 0.5}
+    assert "thumbnail" in item["assets"]

@@ -133,14 +133,14 @@ def test_a_file_that_takes_its_reader_down_is_named_and_the_rest_goes_through(ho
 
     from workers import taking
 
-    inspect = taking.inspect
+    inspected = taking.inspected
 
-    def deadly(path, **how):
+    def deadly(home, path, **how):
         if path.name == poison:
             raise Killed
-        return inspect(path, **how)
+        return inspected(home, path, **how)
 
-    monkeypatch.setattr(taking, "inspect", deadly)
+    monkeypatch.setattr(taking, "inspected", deadly)
     deaths = 0
     while True:
         try:
