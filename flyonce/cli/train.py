@@ -47,7 +47,9 @@ def train(
     pairs: Annotated[int, typer.Option(min=1, help="change: pairs that are drawn for --steps.")] = 24,
     workers: Annotated[int, typer.Option(min=1, help="change: processes that draw pairs.")] = 2,
     fresh: Annotated[bool, typer.Option("--fresh", help="change: not from the shipped weights, but anew.")] = False,
-    threads: Annotated[int, typer.Option(min=1, help="debris: a run repeats for the same number.")] = 2,
+    threads: Annotated[
+        int, typer.Option(min=1, help="debris: a run repeats for the same number; more pay on idle cores.")
+    ] = 1,
     seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
