@@ -80,12 +80,16 @@ def assess(
 
 
 def unseen(pictures: Sequence[Labelled], about: Mapping[str, str]) -> tuple[list[Labelled], list[dict[str, str]]]:
-    """Those that the weights were not trained on, and the others with the reason. Raises `Refused` (trained-on)."""
+    """Those that the weights were not trained on nor their thresholds chosen on, and the others with the reason. Raises
+    `Refused` (trained-on)."""
     names, hashes = set(about.get("frames", "").split()), set(about.get("frames_sha256", "").split())
+    chosen = set(about.get("chosen_on_sha256", "").split())
     kept, skipped = [], []
     for one in pictures:
-        if one.path.name in names or one.sha256 in hashes:
+        if one.sha256 in hashes or (not hashes and one.path.name in names):
             skipped.append({"picture": one.path.name, "reason": "the weights were trained on it"})
+        elif one.sha256 in chosen:
+            skipped.append({"picture": one.path.name, "reason": "the thresholds were chosen on it"})
         else:
             kept.append(one)
     if not kept:
@@ -168,9 +172,9 @@ def _figures(places: Sequence[Place], name: str, rng: np.random.Generator) -> di
         per_place = [place.tallies.get((name, iou), Tally()) for place in places]
         total = sum(per_place, Tally())
         out[f"iou_{iou}"] = {
-            "precision": _round(total.precision),
-            "recall": _round(total.recall),
-            "f1": _round(total.f1),
+            "precision": rounded(total.precision),
+            "recall": rounded(total.recall),
+            "f1": rounded(total.f1),
             "f1_interval": interval(per_place, lambda tally: tally.f1, rng),
         }
     total = sum((place.tallies.get((name, IOUS[0]), Tally()) for place in places), Tally())
@@ -179,12 +183,12 @@ def _figures(places: Sequence[Place], name: str, rng: np.random.Generator) -> di
     out |= {
         "objects": total.hits + total.missed,
         "things": sum(1 for one in things if one.startswith(f"{name} ")) if name != ANY else len(things),
-        "pixel_iou": _round(hit / (hit + false + missed) if hit + false + missed else math.nan),
-        "false_per_hectare": _round(total.false_per_hectare),
+        "pixel_iou": rounded(hit / (hit + false + missed) if hit + false + missed else math.nan),
+        "false_per_hectare": rounded(total.false_per_hectare),
         "false_per_hectare_interval": interval(
             [place.tallies.get((name, IOUS[0]), Tally()) for place in places], lambda t: t.false_per_hectare, rng
         ),
-        "hectares": _round(total.hectares),
+        "hectares": rounded(total.hectares),
     }
     return out
 
@@ -228,12 +232,13 @@ def _chosen(places: Sequence[Place], name: str, precision: float) -> dict[str, A
         if not math.isnan(tally.precision) and tally.precision >= precision:
             return {
                 "threshold": threshold,
-                "precision": _round(tally.precision),
-                "recall": _round(tally.recall),
-                "false_per_hectare": _round(tally.false_per_hectare),
+                "precision": rounded(tally.precision),
+                "recall": rounded(tally.recall),
+                "false_per_hectare": rounded(tally.false_per_hectare),
             }
     return None
 
 
-def _round(value: float) -> float | None:
+def rounded(value: float) -> float | None:
+    """To four digits; None for what is no number, as JSON has no NaN."""
     return None if math.isnan(value) else round(value, 4)

@@ -9,8 +9,11 @@ leaves in place; it is answered with its reason, not with a score, unless the ne
 `detectors.pair` says how the two passes are called.
 """
 
+import hashlib
+import os
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -24,14 +27,32 @@ from detectors.change_net import KINDS, ChangeNet, fits
 from detectors.light import Line, Look, blurred, fit_lines, look, stays_green, tally, vegetation
 from detectors.pair import Compared, LightTally, PairModel, Pixels, Reason, ShiftField, ShiftVote
 from detectors.shift import fit_shift
+from imagery.errors import Refused
 from imagery.registration import phase_shift, resample
 from imagery.tiles import Window
 
 __all__ = ["cell", "compare", "fit", "fit_shift", "kind_of", "observe_light", "observe_shift", "spec"]
 
+
+def _weights() -> tuple[Path, str, str]:
+    """The network's file, its version and its SHA-256: what ships, or what FLYONCE_CHANGE_WEIGHTS names, as `flyonce
+    train change` wrote it. Raises `Refused` (no-weights)."""
+    version, sha256 = "2", "34efe3d315cd300074eab8d6bed1d9bec96099c9f1c24fb10bce640a04de112a"
+    own = os.environ.get("FLYONCE_CHANGE_WEIGHTS")
+    if not own:
+        return checkpoint.FOLDER / f"change-{version}.safetensors", version, sha256
+    path = Path(own)
+    if not path.is_file():
+        raise Refused("no-weights", f"FLYONCE_CHANGE_WEIGHTS names {own}, which is not there.", "Name another file.")
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    return path, f"{version}-{sha256[:8]}", sha256
+
+
+WEIGHTS, _VERSION, _SHA256 = _weights()
+
 spec = ModelSpec(
     name="change",
-    version="2",
+    version=_VERSION,
     classes=("changed",),
     gsd=0.06,
     core=768,
@@ -40,7 +61,7 @@ spec = ModelSpec(
     thresholds=(128,),
     min_area=1.0,
     licence="Apache-2.0",
-    weights_sha256="34efe3d315cd300074eab8d6bed1d9bec96099c9f1c24fb10bce640a04de112a",
+    weights_sha256=_SHA256,
 )
 
 _BLOCK = shift.BLOCK
@@ -141,7 +162,7 @@ def _network() -> ChangeNet | None:
     """The network with the shipped weights, once per process. Refused: see `checkpoint.read`."""
     if not spec.weights_sha256:
         return None
-    return ChangeNet.read(checkpoint.FOLDER / f"{spec.name}-{spec.version}.safetensors", spec.weights_sha256)
+    return ChangeNet.read(WEIGHTS, spec.weights_sha256)
 
 
 def _agreed(likely: Tensor, distance: Tensor) -> Tensor:

@@ -1,9 +1,10 @@
-"""Train the change network: `python -m detectors.change_train --out weights.safetensors --stock DIR`.
+"""Train the change network: `flyonce train change --out weights.safetensors`.
 
 Pairs are drawn by worker processes from `change_pairs` and `change_real` while the network learns. With `--steps` all
 pairs are there before the first step, in the order of their numbers, so that one seed, one machine and one thread count
 repeat a run; with `--seconds` learning fills the time that there is, and the log says what was drawn in it.
-`detectors.change_stock` makes the folder DIR. Nothing of pairs/levir_7, brighton_beach or OSBS_029 is in it.
+`detectors.change_stock` makes the folder of real pictures; without it pairs come from the simulator alone. Nothing of
+pairs/levir_7, brighton_beach or OSBS_029 is in it.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import math
 import multiprocessing
 import queue
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
@@ -23,9 +24,10 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from detectors import checkpoint
+from detectors import checkpoint, sketches
 from detectors.change_net import KINDS, VEHICLE, Net, prepared
 from detectors.change_pairs import ALTERED, APPEARED, DISAPPEARED, IGNORE, TRAINING_SEEDS, Pair, block, suburb
 from detectors.change_real import real
@@ -51,21 +53,23 @@ class Plan:
     seed: int = 1
     batch: int = 96
     rate: float = 3e-3
+    warm: int = 100
+    """Steps until the rate is reached."""
     near_share: float = 0.6
     """Share of crops about something that changed, or a vehicle."""
 
 
-def drawn(number: int, stock: Stock) -> Pair:
-    """The pair of a number."""
+def drawn(number: int, stock: Stock | None) -> Pair:
+    """The pair of a number; without a stock there are simulated ones alone."""
     source = ROUND[number % len(ROUND)]
-    if source == "block":
+    if source == "block" or (stock is None and number % 2 == 0):
         return block(number)
-    return suburb(number) if source == "suburb" else real(number, stock)
+    return suburb(number) if source == "suburb" or stock is None else real(number, stock)
 
 
-def _draw_for_ever(folder: Path, numbers: Sequence[int], into: "multiprocessing.Queue[Pair]") -> None:
+def _draw_for_ever(folder: Path | None, numbers: Sequence[int], into: "multiprocessing.Queue[Pair]") -> None:
     torch.set_num_threads(1)
-    stock = load(folder)
+    stock = None if folder is None else load(folder)
     for number in numbers:
         into.put(drawn(number, stock))
 
@@ -73,7 +77,7 @@ def _draw_for_ever(folder: Path, numbers: Sequence[int], into: "multiprocessing.
 class Drawing:
     """Worker processes that draw the pairs of some numbers, each its own share of them, in its order."""
 
-    def __init__(self, folder: Path, numbers: Sequence[int], workers: int) -> None:
+    def __init__(self, folder: Path | None, numbers: Sequence[int], workers: int) -> None:
         context = multiprocessing.get_context("spawn")
         self._queue: multiprocessing.Queue[Pair] = context.Queue(maxsize=4 * workers)
         self._workers: list[BaseProcess] = []
@@ -236,7 +240,7 @@ def counted(net: nn.Module, pairs: Sequence[Kept], device: torch.device) -> dict
         stack = kept.stack[:, :height, :width]
         valid = torch.ones((1, height, width), dtype=torch.bool, device=device)
         cell = torch.tensor([kept.gsd], device=device)
-        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16):
+        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             dates = [prepared(stack[None, at : at + 3], valid, cell) for at in (0, 3)]
             likely = net(*dates).float().softmax(1)[0, 1:VEHICLE].sum(0)
         label = stack[6]
@@ -254,21 +258,26 @@ def counted(net: nn.Module, pairs: Sequence[Kept], device: torch.device) -> dict
 class Run:
     """One training run."""
 
-    def __init__(self, plan: Plan, device: torch.device, pool: Pool) -> None:
+    def __init__(self, plan: Plan, device: torch.device, pool: Pool, start: Mapping[str, Tensor] | None = None) -> None:
+        """`start`: weights to go on from."""
         torch.manual_seed(plan.seed)
         self.plan, self.device, self.pool = plan, device, pool
-        self.net = Net().to(device).to(memory_format=torch.channels_last).train()
+        net = Net()
+        if start is not None:
+            net.load_state_dict(start)
+        self.net = net.to(device).to(memory_format=torch.channels_last).train()
         self.averaged = deepcopy(self.net)
         self._optimiser = torch.optim.AdamW(self.net.parameters(), lr=plan.rate, weight_decay=1e-2)
         self.steps = 0
 
     def step(self, progress: float) -> Tensor:
         """One step; `progress`: 0 at the run's start, 1 at its end. Returns the loss, on the device."""
-        warm = min(1.0, (self.steps + 1) / 100)
+        warm = min(1.0, (self.steps + 1) / self.plan.warm)
         for part in self._optimiser.param_groups:
             part["lr"] = self.plan.rate * warm * (0.5 + 0.5 * math.cos(math.pi * min(1.0, progress)))
         before, after, label = self.pool.batch()
-        with torch.autocast(self.device.type, torch.bfloat16):
+        # Many CPUs have no bfloat16 of their own and are ten times slower with it.
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             logits = self.net(
                 before.contiguous(memory_format=torch.channels_last),
                 after.contiguous(memory_format=torch.channels_last),
@@ -314,22 +323,38 @@ class Trained:
     data_sha256: str
     pairs: dict[str, int]
     held: dict[str, dict[str, float]]
+    losses: tuple[float, ...]
+    examples: tuple[Kept, ...]
+    """Pairs to show: held out where some were, else learned from."""
 
-    def about(self, plan: Plan) -> dict[str, str]:
+    def about(self, plan: Plan, start_sha256: str, real_pictures: bool) -> dict[str, str]:
         """What the weights' header says of them."""
+        trained_on = "orthos/banepa; orthos/naip_2009_2016; flights/caliterra_east" if real_pictures else ""
         return {
             "plan": str(plan),
+            "seed": str(plan.seed),
+            "start_sha256": start_sha256,
             "steps": str(self.steps),
             "kinds": " ".join(KINDS),
             "data_sha256": self.data_sha256,
             "pairs": json.dumps(self.pairs),
-            "trained_on": "simulated seeds 0 to 9999; orthos/banepa; orthos/naip_2009_2016; flights/caliterra_east",
+            "trained_on": "; ".join(part for part in ("simulated seeds 0 to 9999", trained_on) if part),
             "frames": " ".join(f"IMG_{n}.jpg" for n in (*range(9361, 9375), *range(9379, 9384))),
             "held": json.dumps(self.held),
         }
 
 
-def train(plan: Plan, device: torch.device, drawing: Drawing, log: Log, *, seconds: float, steps: int) -> Trained:
+def train(
+    plan: Plan,
+    device: torch.device,
+    drawing: Drawing,
+    log: Log,
+    *,
+    seconds: float,
+    steps: int,
+    start: Mapping[str, Tensor] | None = None,
+    real_pictures: bool = True,
+) -> Trained:
     """Learn from what `drawing` draws: `steps` steps on all of it, or as many as fit into `seconds` from the log's
     start."""
     pool, watched = Pool(plan, device), Pool(plan, device)
@@ -340,21 +365,42 @@ def train(plan: Plan, device: torch.device, drawing: Drawing, log: Log, *, secon
 
     if steps:
         sort(drawing.every())
-    while not steps and not all(pool.pairs.values()) and log.seconds < seconds / 2:
+    wanted = [name for name in SHARES if name != "real" or real_pictures]
+    while not steps and not all(pool.pairs[name] for name in wanted) and log.seconds < seconds / 2:
         sort(drawing.ready(wait=0.5))
     log.note(drawn=len(pool.hashes), device=str(device))
-    run, losses = Run(plan, device, pool), list[Tensor]()
+    run, losses, every = Run(plan, device, pool, start), list[Tensor](), list[Tensor]()
     while (run.steps < steps) if steps else (log.seconds < seconds):
         losses.append(run.step(run.steps / steps if steps else log.seconds / seconds))
         if not steps and run.steps % 10 == 0:
             sort(drawing.ready())
         if run.steps % (max(1, steps // 10) if steps else 200) == 0:
             log.note(step=run.steps, loss=round(float(torch.stack(losses).mean()), 4), drawn=len(pool.hashes))
+            every += losses
             losses = []
     net = run.averaged.eval()
     held = {name: counted(net, some, device) for name, some in watched.pairs.items() if some}
     log.note(step=run.steps, held=held)
-    return Trained(net, run.steps, pool.digest, {name: len(some) for name, some in pool.pairs.items()}, held)
+    pairs = {name: len(some) for name, some in pool.pairs.items()}
+    shown = [some[0] for some in (watched if held else pool).pairs.values() if some]
+    losses_ = tuple(loss.item() for loss in [*every, *losses])
+    return Trained(net, run.steps, pool.digest, pairs, held, losses_, tuple(shown))
+
+
+def shown(net: nn.Module, kept: Kept, device: torch.device) -> list[NDArray[np.uint8]]:
+    """uint8 [3, H, W] each: before, after, the chance that the ground changed, and the truth (grey: not learned)."""
+    height, width = (side // 16 * 16 for side in kept.stack.shape[1:])
+    stack = kept.stack[:, :height, :width]
+    valid = torch.ones((1, height, width), dtype=torch.bool, device=device)
+    cell = torch.tensor([kept.gsd], device=device)
+    with torch.inference_mode():
+        dates = [prepared(stack[None, at : at + 3], valid, cell) for at in (0, 3)]
+        likely = net(*dates).float().softmax(1)[0, 1:VEHICLE].sum(0)
+    label = stack[6].cpu().numpy()
+    truth = np.where(label == IGNORE, 90, np.where((label >= APPEARED) & (label <= ALTERED), 255, 0)).astype(np.uint8)
+    chance = (255 * likely).round().to(torch.uint8).cpu().numpy()
+    pictures = [stack[at : at + 3].cpu().numpy() for at in (0, 3)]
+    return [*pictures, *(np.repeat(one[None], 3, axis=0) for one in (chance, truth))]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -362,7 +408,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     log, usual = Log(), Plan()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="safetensors file to write; its log beside it")
-    parser.add_argument("--stock", type=Path, required=True, help="folder that detectors.change_stock packed")
+    parser.add_argument("--stock", type=Path, help="folder that detectors.change_stock packed; else simulated alone")
+    parser.add_argument("--start", type=Path, help="weights to go on from")
     parser.add_argument("--seconds", type=float, default=0.0, help="how long the run may take, all in all")
     parser.add_argument("--steps", type=int, default=0, help="steps of a repeatable run, instead of --seconds")
     parser.add_argument("--pairs", type=int, default=400, help="pairs of a repeatable run")
@@ -374,18 +421,34 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     if (given.seconds > 0) == (given.steps > 0):
         parser.error("say either --seconds or --steps")
-    plan = Plan(seed=given.seed, batch=given.batch, rate=given.rate)
+    warm = min(100, max(1, given.steps // 4)) if given.steps else 100
+    plan = Plan(seed=given.seed, batch=given.batch, rate=given.rate, warm=warm)
+    start, sha256 = _start(given.start)
     numbers = range(given.pairs if given.steps else TRAINING_SEEDS - HELD)
     held = range(TRAINING_SEEDS - HELD, TRAINING_SEEDS) if given.seconds else ()
     drawing = Drawing(given.stock, [*held, *numbers], given.workers)
     try:
         seconds = max(1.0, given.seconds - _CLOSING) if given.seconds else 0.0
-        trained = train(plan, torch.device(given.device), drawing, log, seconds=seconds, steps=given.steps)
+        trained = train(
+            plan, torch.device(given.device), drawing, log,
+            seconds=seconds, steps=given.steps, start=start, real_pictures=given.stock is not None,
+        )  # fmt: skip
     finally:
         drawing.stop()
-    about = trained.about(plan)
+    about = trained.about(plan, sha256, given.stock is not None)
     print(f"{given.out} {checkpoint.write(given.out, trained.net.state_dict(), about)}")
     given.out.with_suffix(".json").write_text(json.dumps({"about": about, "log": log.lines}, indent=1))
+    sketches.curve(trained.losses, given.out.with_name(f"{given.out.stem}-curve.png"), given.out.stem)
+    strips = [shown(trained.net, kept, torch.device(given.device)) for kept in trained.examples]
+    sketches.strips(strips, given.out.with_name(f"{given.out.stem}-examples.png"))
+
+
+def _start(path: Path | None) -> tuple[Mapping[str, Tensor] | None, str]:
+    """Weights to go on from and their SHA-256. Raises `Refused`: see `checkpoint.read`."""
+    if path is None:
+        return None, ""
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    return checkpoint.read(path, sha256), sha256
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from detectors.debris import CLASSES, VEHICLE, prepared
+from detectors.debris import CLASSES, prepared
 from detectors.samples import IGNORE, LOOK_ALIKE, Sample
 from imagery.tiles import Window
 
@@ -37,19 +37,21 @@ class Group:
 
 
 class Crops:
-    """Random crops of the groups' samples, the same for the same seed and device."""
+    """Random crops of the groups' samples, the same for the same seed and device. `classes`: how many there are."""
 
-    def __init__(self, groups: Sequence[Group], batch: int, seed: int, device: str = "cpu") -> None:
+    def __init__(
+        self, groups: Sequence[Group], batch: int, seed: int, device: str = "cpu", classes: int = len(CLASSES)
+    ) -> None:
         self._groups = [group for group in groups if group.samples]
         shares = np.array([group.share for group in self._groups])
         self._shares = shares / shares.sum()
-        self._batch = batch
+        self._batch, self._classes = batch, classes
         self._device = torch.device(device)
         self._random = np.random.default_rng(seed)
         self._noise = torch.Generator(self._device).manual_seed(seed)
         self._images = [[torch.from_numpy(s.image).to(device) for s in group.samples] for group in self._groups]
         self._labels = [[torch.from_numpy(s.label).to(device) for s in group.samples] for group in self._groups]
-        self._places = [[_places(sample) for sample in group.samples] for group in self._groups]
+        self._places = [[_places(sample, classes) for sample in group.samples] for group in self._groups]
 
     def batch(self) -> tuple[Tensor, Tensor]:
         """float32 [N, 4, CROP, CROP] as the network takes it, and int64 [N, CROP, CROP] labels."""
@@ -60,9 +62,9 @@ class Crops:
         image, label, seen = _turned(image, label, seen, _transforms(rng, zooms).to(self._device))
         gets = torch.tensor([rng.random() < self._groups[index].pasted for index in chosen], device=self._device)
         image = disguised(image, rng, self._noise)
-        image, label = pasted(image, label, gets, rng)
+        image, label = pasted(image, label, gets, rng, self._classes)
         label[~seen] = IGNORE
-        label[label == LOOK_ALIKE] = VEHICLE
+        label[label == LOOK_ALIKE] = self._classes + 1
         pixels = image.round().clamp(0, 255).to(torch.uint8)
         return prepared(pixels, seen), label.long()
 
@@ -99,11 +101,11 @@ class Crops:
         return math.exp(rng.uniform(-larger, smaller))
 
 
-def _places(sample: Sample) -> list[NDArray[np.int32]]:
+def _places(sample: Sample, classes: int) -> list[NDArray[np.int32]]:
     """Rows and columns, int32 [K, 2], of the pixels of each class, and of what looks like one, that occurs."""
     marked = np.flatnonzero((sample.label > 0) & (sample.label < IGNORE))
     values = sample.label.ravel()[marked]
-    found = [marked[values == value] for value in (*range(1, len(CLASSES) + 1), LOOK_ALIKE)]
+    found = [marked[values == value] for value in (*range(1, classes + 1), LOOK_ALIKE)]
     shape = sample.label.shape
     return [np.stack(np.unravel_index(some, shape), axis=1).astype(np.int32) for some in found if len(some)]
 
@@ -128,13 +130,15 @@ def _turned(image: Tensor, label: Tensor, seen: Tensor, transforms: Tensor) -> t
     return picture, marks[:, 0].round().to(torch.uint8), marks[:, 1] > 0.5
 
 
-def pasted(image: Tensor, label: Tensor, gets: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+def pasted(
+    image: Tensor, label: Tensor, gets: Tensor, rng: np.random.Generator, classes: int = len(CLASSES)
+) -> tuple[Tensor, Tensor]:
     """The objects of one crop laid onto the ground of another where `gets`, bool [N], with a shadow beside them.
 
     `image`: float32 [N, 3, C, C]; `label`: uint8 [N, C, C]. The rim of what was pasted is not learned from.
     """
     giver = torch.from_numpy(rng.permutation(len(image))).to(image.device)
-    object_ = ((label[giver] > 0) & (label[giver] <= len(CLASSES)) & gets[:, None, None]).float()[:, None]
+    object_ = ((label[giver] > 0) & (label[giver] <= classes) & gets[:, None, None]).float()[:, None]
     # What lies on an object already would be seen through it.
     object_ = object_ * ((label == 0) | (label == IGNORE)).float()[:, None]
     soft = F.avg_pool2d(object_, 3, 1, 1)

@@ -21,7 +21,7 @@ from imagery.errors import Refused
 
 CLASSES = ("spoil_heap", "construction_material", "debris")
 VEHICLE = len(CLASSES) + 1
-"""The last output: learned so that vehicles are told apart, never reported."""
+"""The last output: learned so that vehicles, and what people rejected, are told apart; never reported."""
 GSD = 0.08
 STRIDE = 16
 """Windows must start and end on multiples of this many cells of the grid."""
@@ -91,7 +91,7 @@ a quarter, an eighth and a sixteenth of the resolution."""
 class Net(nn.Module):
     """RGB and validity of `prepared` in, logits of background, the classes and vehicles out."""
 
-    def __init__(self) -> None:
+    def __init__(self, classes: int = len(CLASSES)) -> None:
         super().__init__()
         self.stem = Step(4, 32, 3, 2)
         self.stages = nn.ModuleList(nn.Sequential(*(Inverted(*block) for block in stage)) for stage in STAGES)
@@ -99,7 +99,7 @@ class Net(nn.Module):
         self.to_eighth = Step(96 + 40, 64)
         self.to_quarter = Step(64 + 24, 40)
         self.to_half = Step(40 + 16, 24)
-        self.head = nn.Conv2d(24, VEHICLE + 1, 1)
+        self.head = nn.Conv2d(24, classes + 2, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """`x`: float [N, 4, H, W] of `prepared`, H and W multiples of 16. Returns logits [N, 2 + C, H, W]."""
@@ -122,7 +122,7 @@ def prepared(pixels: Tensor, valid: Tensor) -> Tensor:
 def planes(logits: Tensor) -> Tensor:
     """uint8 [N, C, H, W] from logits [N, 2 + C, H, W]: how likely it is any of the classes, in the plane of the
     likeliest. A brick heap that half looks like rubble is still found once."""
-    likely = logits.softmax(1)[:, 1:VEHICLE]
+    likely = logits.softmax(1)[:, 1:-1]
     score = (likely.sum(1, keepdim=True) * 255).round()
     best = likely.argmax(1, keepdim=True)
     return torch.zeros_like(likely).scatter_(1, best, score).to(torch.uint8)
@@ -131,7 +131,7 @@ def planes(logits: Tensor) -> Tensor:
 class Debris:
     """The detector on its device; `scores` as `detectors.base.Detector` says."""
 
-    def __init__(self, net: Net, device: str = "cpu") -> None:
+    def __init__(self, net: Net, device: str = "cpu", spec: ModelSpec = spec) -> None:
         self.spec = spec
         self._device = torch.device(device)
         net = net.eval()
@@ -146,14 +146,17 @@ class Debris:
         return cls.read(checkpoint.FOLDER / f"debris-{spec.version}.safetensors", spec.weights_sha256, device)
 
     @classmethod
-    def read(cls, path: Path, sha256: str, device: str = "cpu") -> Self:
-        """With the weights at `path`, whose SHA-256 must be `sha256`. Refused: other-network; see `checkpoint.read`."""
-        net, tensors = Net(), checkpoint.read(path, sha256)
+    def read(cls, path: Path, sha256: str, device: str = "cpu", spec: ModelSpec = spec) -> Self:
+        """With the weights at `path`, whose SHA-256 must be `sha256`; `spec`: of weights that were taught anew.
+
+        Refused: other-network; see `checkpoint.read`.
+        """
+        net, tensors = Net(len(spec.classes)), checkpoint.read(path, sha256)
         needed = {name: tensor.shape for name, tensor in net.state_dict().items()}
         if needed != {name: tensor.shape for name, tensor in tensors.items()}:
             raise Refused("other-network", f"The weights in {path} are not those of this network.", "Train them anew.")
         net.load_state_dict(tensors)
-        return cls(net, device)
+        return cls(net, device, spec)
 
     def scores(self, pixels: Tensor, valid: Tensor) -> Tensor:
         """uint8 [N, C, H, W] where `pixels` are. ValueError where H or W is no multiple of 16."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import shapely
 from shapely import Polygon
+from shapely.geometry.base import BaseGeometry
 
 IOU = 0.3
 
@@ -54,23 +55,42 @@ class Tally:
         return _ratio(self.false, self.hectares)
 
 
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """Which is which, by their indices. An outline that counts as nothing is in none of them."""
+
+    pairs: tuple[tuple[int, int], ...]
+    """Found outline, true object."""
+    missed: tuple[int, ...]
+    false: tuple[int, ...]
+
+
 def match(
     found: Sequence[Found],
     truth: Sequence[Polygon],
     *,
     iou: float = IOU,
-    ignore: Sequence[Polygon] = (),
+    ignore: Sequence[BaseGeometry] = (),
     area_m2: float = 0.0,
 ) -> Tally:
+    """How many of each `matched` gives. `area_m2`: ground looked at."""
+    each = matched(found, truth, iou=iou, ignore=ignore)
+    return Tally(len(each.pairs), len(each.missed), len(each.false), area_m2 / 10_000)
+
+
+def matched(
+    found: Sequence[Found], truth: Sequence[Polygon], *, iou: float = IOU, ignore: Sequence[BaseGeometry] = ()
+) -> Matched:
     """Greedy matching: the surest outline takes the true object it overlaps most, if their IoU is at least `iou`.
 
-    An unmatched outline of which half or more lies in `ignore` counts as nothing. `area_m2`: ground looked at.
+    An unmatched outline of which half or more lies in `ignore` counts as nothing.
     """
     order = sorted(range(len(found)), key=lambda i: (-found[i].score, found[i].polygon.wkb))
     tree = shapely.STRtree(truth)
     free = np.ones(len(truth), dtype=bool)
     unsure = shapely.union_all(list(ignore))
-    hits = false = 0
+    pairs: list[tuple[int, int]] = []
+    false: list[int] = []
     for i in order:
         outline = found[i].polygon
         best, best_iou = -1, 0.0
@@ -80,10 +100,10 @@ def match(
                 best, best_iou = j, share
         if best >= 0 and best_iou >= iou:
             free[best] = False
-            hits += 1
+            pairs.append((i, best))
         elif outline.intersection(unsure).area < 0.5 * outline.area:
-            false += 1
-    return Tally(hits, int(free.sum()), false, area_m2 / 10_000)
+            false.append(i)
+    return Matched(tuple(pairs), tuple(np.flatnonzero(free).tolist()), tuple(false))
 
 
 def touched(found: Sequence[Found], truth: Sequence[Polygon], share: float = 0.2) -> int:

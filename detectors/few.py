@@ -5,12 +5,10 @@ quarter of the resolution tells the outlined ground from the rest of the same pi
 see whether the others would have found it, and the threshold is set so that most of what was left out is found.
 """
 
-import hashlib
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,7 +22,8 @@ from torch import Tensor
 from detectors import checkpoint, debris
 from detectors.change_pairs import painted
 from detectors.labels import IGNORE, Labelled, Labels, few
-from detectors.shelf import SHA256, FileModel
+from detectors.shelf import FileModel
+from detectors.taught import item_of
 from imagery.errors import Refused
 from imagery.reader import reader
 from imagery.sources import open_source
@@ -147,7 +146,23 @@ def teach(name: str, labels: Labels, folder: Path, *, seed: int = 1) -> dict[str
     tensors = {"mean": head.mean, "spread": head.spread, "weight": head.weight, "bias": head.bias.reshape(1)}
     sha256 = checkpoint.write(weights, tensors, about)
     metrics = {"outlines": len(left_out), "found_when_left_out": found_again, "threshold": threshold}
-    (folder / f"{name}.json").write_text(json.dumps(_item(name, kind, sha256, threshold, metrics), indent=1))
+    spec = replace(
+        debris.spec,
+        name=name,
+        version=sha256[:8],
+        classes=(kind,),
+        thresholds=(threshold,),
+        weights_sha256=sha256,
+    )
+    item = item_of(
+        spec,
+        architecture="flyonce/few-shot",
+        description=f"{kind}, taught from {len(left_out)} outlines.",
+        weights=weights.name,
+        metrics=metrics,
+        training={**about, "seed": seed},
+    )
+    (folder / f"{name}.json").write_text(json.dumps(item, indent=1))
     return {"name": name, "class": kind, "weights_sha256": sha256, **metrics}
 
 
@@ -226,52 +241,3 @@ def _samples(
     keep = rng.permutation(len(rows))[:MOST_ROWS]
     _, renumbered = np.unique(numbers[keep], return_inverse=True)
     return rows[keep], renumbered.astype(np.intp), others[rng.permutation(len(others))[:MOST_ROWS]]
-
-
-def _item(name: str, kind: str, sha256: str, threshold: int, metrics: dict[str, Any]) -> dict[str, Any]:
-    """The MLM item beside the head."""
-    spec = debris.spec
-    side = spec.core + 2 * spec.halo
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    shape = {"shape": [-1, 3, side, side], "dim_order": ["batch", "bands", "height", "width"], "data_type": "uint8"}
-    result = {"shape": [-1, 1, side, side], "dim_order": ["batch", "class", "height", "width"], "data_type": "uint8"}
-    version = hashlib.sha256(sha256.encode()).hexdigest()[:8]
-    return {
-        "type": "Feature",
-        "stac_version": "1.1.0",
-        "stac_extensions": ["https://stac-extensions.github.io/mlm/v1.5.2/schema.json"],
-        "id": f"{name}-{version}",
-        "geometry": None,
-        "properties": {
-            "datetime": now,
-            "description": f"{kind}, taught from {metrics['outlines']} outlines.",
-            "license": spec.licence,
-            "version": version,
-            "gsd": spec.gsd,
-            "mlm:name": name,
-            "mlm:architecture": "flyonce/few-shot",
-            "mlm:framework": "PyTorch",
-            "mlm:tasks": ["semantic-segmentation"],
-            "mlm:input": [{"name": "RGB", "bands": ["red", "green", "blue"], "input": shape, "value_scaling": None}],
-            "mlm:output": [
-                {
-                    "name": "scores",
-                    "tasks": ["semantic-segmentation"],
-                    "result": result,
-                    "classification:classes": [{"value": 1, "name": kind}],
-                }
-            ],
-            "flyonce:halo": spec.halo,
-            "flyonce:thresholds": [threshold],
-            "flyonce:metrics": metrics,
-        },
-        "links": [],
-        "assets": {
-            "weights": {
-                "href": f"./{name}.safetensors",
-                "roles": ["mlm:model"],
-                "mlm:artifact_type": "safetensors.torch.save_file",
-                "file:checksum": SHA256 + sha256,
-            }
-        },
-    }

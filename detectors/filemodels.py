@@ -69,6 +69,10 @@ def ready(model: FileModel, device: str = "cpu") -> Detector:
         from detectors.few import FewShot
 
         return FewShot.read(model, device)
+    if model.kind == "debris":
+        from detectors.debris import Debris
+
+        return Debris.read(model.weights, model.spec.weights_sha256, device, model.spec)
     runs = {"torchscript": _torchscript, "onnx": _onnx, "torchvision": _torchvision}
     return FileDetector(model, runs[model.kind](model, device), device)
 

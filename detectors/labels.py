@@ -7,7 +7,7 @@ refused. Outlines come out in pixels of their picture, x right and y down from t
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,14 @@ from shapely.validation import explain_validity
 
 from imagery.errors import Refused
 from imagery.ground import LONLAT, apply, invert, transformation
+from imagery.inspect import posed_gsd
 from imagery.sources import Source, open_source
 from imagery.tiles import PIXELS
 
 IGNORE = "ignore"
 """The class of shapes about which nothing is claimed: neither to find nor false."""
+REJECTED = "rejected"
+"""The class of what a detector found and a person rejected. Only reviews give it (`workers.reviewed`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ class Labelled:
     place: str
     """Pictures of one place are not independent of each other."""
     shapes: tuple[Shape, ...]
+    whole: bool = True
+    """Whether a person looked for everything on it: else nothing is known of the ground outside of its shapes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +178,7 @@ def _geojson(
             if not feature.get("geometry") or feature["geometry"]["type"] not in ("Polygon", "MultiPolygon"):
                 out.left.append(Left(path.name, index, "no-outline", f"shape {index} has no polygon"))
                 continue
-            parts = [_in_pixels(part, source) for part in shapely.get_parts(geometry_of(feature["geometry"]))]
+            parts = [in_pixels(part, source) for part in shapely.get_parts(geometry_of(feature["geometry"]))]
             _keep(path, index, kind, parts, str(told.get("thing", "")), source, classes, shapes, out)
         out.pictures.append(_labelled(source, picture.stem, shapes))
 
@@ -194,10 +199,12 @@ def _picture_of(path: Path, named: str | None, sources: Sequence[Path]) -> Path:
 def _opened(picture: Path, labels: Path, gsd: float | None) -> Source:
     if not picture.is_file():
         raise Refused("no-picture", f"{labels} names {picture}, which is not there.", "Put it beside the labels.")
-    return open_source(picture, gsd=gsd)
+    source = open_source(picture, gsd=gsd)
+    return source if source.gsd is not None else replace(source, gsd=posed_gsd(picture))
 
 
-def _in_pixels(polygon: Polygon, source: Source) -> Polygon:
+def in_pixels(polygon: Polygon, source: Source) -> Polygon:
+    """A polygon in degrees (in pixels where the source has no georeference) in pixels of the source."""
     if source.crs == PIXELS:
         return polygon
     to_crs, to_pixels = transformation(LONLAT, source.crs), invert(source.transform)

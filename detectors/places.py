@@ -97,10 +97,14 @@ def marks(folder: Path, plane: Mapping[str, Homography]) -> list[Mark]:
 
 
 def count_places(found: Sequence[Mark], kind: str) -> int:
-    """How many different things of a kind were labelled: polygons that overlap on the plane are one."""
-    outlines = [mark.ground.buffer(0) for mark in found if mark.kind == kind]
-    if not outlines:
-        return 0
+    """How many different things of a kind were labelled."""
+    return len(places_of(found, kind))
+
+
+def places_of(found: Sequence[Mark], kind: str) -> list[list[Mark]]:
+    """The marks of a kind by the thing that they show: polygons that overlap on the plane are one."""
+    wanted = [mark for mark in found if mark.kind == kind]
+    outlines = [mark.ground.buffer(0) for mark in wanted]
     group = list(range(len(outlines)))
 
     def root(index: int) -> int:
@@ -108,10 +112,13 @@ def count_places(found: Sequence[Mark], kind: str) -> int:
             index = group[index]
         return index
 
-    for i, j in STRtree(outlines).query(outlines, predicate="intersects").T:
+    for i, j in STRtree(outlines).query(outlines, predicate="intersects").T if outlines else ():
         if i < j and outlines[i].intersection(outlines[j]).area > 0.2 * min(outlines[i].area, outlines[j].area):
             group[root(int(i))] = root(int(j))
-    return len({root(index) for index in range(len(outlines))})
+    things: dict[int, list[Mark]] = {}
+    for index, mark in enumerate(wanted):
+        things.setdefault(root(index), []).append(mark)
+    return list(things.values())
 
 
 def divide(found: Sequence[Mark]) -> Line:

@@ -76,7 +76,7 @@ def comparer() -> Shelved:
     return Shelved(
         spec,
         refuse,
-        _shipped(spec),
+        change.WEIGHTS,
         "change vector analysis and a Siamese network",
         "Compares two dates: shift field, fitted light, what no longer fits, and a small network of our own.",
         _measured().get(f"{spec.name}-{spec.version}", {}),

@@ -7,7 +7,7 @@ not to be learned from. Polygons that a person marked
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,14 +98,20 @@ def rescaled(image: NDArray[np.uint8], gsd: float, cell: float = GSD) -> NDArray
     return np.ascontiguousarray(np.asarray(picture.resize((width, height), kind)).transpose(2, 0, 1))
 
 
-def rasterise(shapes: Iterable[tuple[str, Polygon]], height: int, width: int, cell: float = GSD) -> NDArray[np.uint8]:
+def rasterise(
+    shapes: Iterable[tuple[str, Polygon]],
+    height: int,
+    width: int,
+    cell: float = GSD,
+    values: Mapping[str, int] = _VALUES,
+) -> NDArray[np.uint8]:
     """The label of outlines in metres from the picture's upper left corner. `ignore` never hides a class."""
     label = Image.new("L", (width, height), 0)
     pen = ImageDraw.Draw(label)
-    for kind, polygon in sorted(shapes, key=lambda shape: (shape[0] in CLASSES, -shape[1].area)):
+    for kind, polygon in sorted(shapes, key=lambda shape: (values[shape[0]] < LOOK_ALIKE, -shape[1].area)):
         ring = [(x / cell - 0.5, y / cell - 0.5) for x, y in polygon.exterior.coords]
-        pen.polygon(ring, fill=_VALUES[kind])
-        if kind in CLASSES:
+        pen.polygon(ring, fill=values[kind])
+        if values[kind] < LOOK_ALIKE:
             pen.line([*ring, ring[1]], fill=IGNORE, width=_RIM)
     return np.asarray(label).copy()
 

@@ -11,7 +11,8 @@ says what flyonce must know to run a model that it has never seen:
     assets      one with the role mlm:model: href (beside the item), mlm:artifact_type, file:checksum (SHA-256)
 
 Artifacts: `torch.jit.save` (TorchScript), `onnx`, `torch.save` of a state dict (for architectures torchvision/NAME),
-`safetensors.torch.save_file` (the same, and few-shot heads). A pickled module is refused: reading one runs its code.
+`safetensors.torch.save_file` (the same, few-shot heads, and debris networks taught anew). A pickled module is refused:
+reading one runs its code.
 """
 
 import hashlib
@@ -27,7 +28,7 @@ from detectors.base import ModelSpec
 from detectors.registry import Shelved
 from imagery.errors import Refused
 
-Kind = Literal["torchscript", "onnx", "torchvision", "few-shot"]
+Kind = Literal["torchscript", "onnx", "torchvision", "few-shot", "debris"]
 SHA256 = "1220"
 """Multihash prefix (file extension)."""
 BACKGROUND = ("background", "clean", "__background__")
@@ -173,6 +174,8 @@ def _kind(path: Path, architecture: str, artifact: str) -> Kind:
             return "onnx"
         case "safetensors.torch.save_file" if architecture == "flyonce/few-shot":
             return "few-shot"
+        case "safetensors.torch.save_file" if architecture == "flyonce/debris":
+            return "debris"
         case "torch.save" | "safetensors.torch.save_file" if architecture.startswith("torchvision/"):
             return "torchvision"
     raise Refused(

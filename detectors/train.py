@@ -12,7 +12,7 @@ import hashlib
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -25,11 +25,13 @@ from torch import Tensor, nn
 
 from detectors import checkpoint
 from detectors.crops import Crops, Group
-from detectors.debris import CLASSES, GSD, VEHICLE, Net
+from detectors.debris import CLASSES, GSD, Net
 from detectors.folds import FRAME_GSD, SITE, open_site
 from detectors.pretrained import EFFICIENTNET, from_imagenet
 from detectors.samples import IGNORE, Sample, backgrounds, kept, labelled_frames
 
+Say = Callable[[int, int, float, float], None]
+"""Is told the step, of how many, the mean loss of late, and the seconds so far."""
 DECAY = 0.998
 """Of the running mean of the weights, which is what is kept."""
 
@@ -50,11 +52,12 @@ class Plan:
 
 def loss_of(logits: Tensor, label: Tensor) -> Tensor:
     """Cross entropy, objects weighing double, plus the Dice loss of "any of the classes" over the batch."""
-    weight = torch.tensor([1.0] + [2.0] * len(CLASSES) + [2.0], device=logits.device)
+    weight = torch.full((logits.shape[1],), 2.0, device=logits.device)
+    weight[0] = 1.0
     entropy = F.cross_entropy(logits, label, weight, ignore_index=IGNORE)
     learned = (label != IGNORE).float()
-    likely = logits.softmax(1)[:, 1:VEHICLE].sum(1) * learned
-    truth = ((label > 0) & (label < VEHICLE)).float()
+    likely = logits.softmax(1)[:, 1:-1].sum(1) * learned
+    truth = ((label > 0) & (label < logits.shape[1] - 1)).float()
     dice = 1 - (2 * (likely * truth).sum() + 1) / (likely.sum() + truth.sum() + 1)
     return entropy + 0.5 * dice
 
@@ -69,25 +72,49 @@ def groups(simulated: Sequence[Sample], frames: Sequence[Sample], bare: Sequence
     ]
 
 
+def told(step: int, steps: int, loss: float, seconds: float) -> None:
+    """Prints a line now and then."""
+    if step % 100 == 0:
+        print(f"step {step} of {steps}: loss {loss:.4f}, {seconds:.0f} s", flush=True)
+
+
 def train(
-    samples: Sequence[Group], plan: Plan, start: Mapping[str, Tensor] | None = None, device: str = "cpu"
+    samples: Sequence[Group],
+    plan: Plan,
+    start: Mapping[str, Tensor] | None = None,
+    device: str = "cpu",
+    *,
+    classes: int = len(CLASSES),
+    frozen: bool = False,
+    say: Say = told,
 ) -> tuple[Net, list[float]]:
-    """A network trained from `start`, or from scratch, and its loss at every step. The network is on the CPU."""
+    """A network trained from `start`, or from scratch, and its loss at every step. The network is on the CPU.
+
+    `frozen`: the encoder stays as it starts, statistics among it; only what comes after it learns.
+    """
     torch.manual_seed(plan.seed)
-    net, mean = Net(), Net()
+    net, mean = Net(classes), Net(classes)
     if start is not None:
         net.load_state_dict(start, strict=False)
     net = net.to(device).to(memory_format=torch.channels_last).train()
+    if frozen:
+        for encoder in (net.stem, net.stages):
+            encoder.eval().requires_grad_(False)
     mean = mean.to(device).eval()
     mean.load_state_dict(net.state_dict())
-    crops = Crops(samples, plan.batch, plan.seed, device)
-    optimiser = torch.optim.AdamW(net.parameters(), lr=plan.rate, weight_decay=1e-2)
+    crops = Crops(samples, plan.batch, plan.seed, device, classes)
+    learning = [parameter for parameter in net.parameters() if parameter.requires_grad]
+    optimiser = torch.optim.AdamW(learning, lr=plan.rate, weight_decay=1e-2)
     losses: list[Tensor] = []
     # Many CPUs have no bfloat16 of their own and are ten times slower with it.
     on_gpu = torch.device(device).type == "cuda"
     started = time.monotonic()
     for step in range(plan.steps):
-        rate = plan.rate * min(1, (step + 1) / 100) * (0.5 + 0.5 * math.cos(math.pi * step / plan.steps))
+        rate = (
+            plan.rate
+            * min(1, (step + 1) / min(100, max(1, plan.steps // 4)))
+            * (0.5 + 0.5 * math.cos(math.pi * step / plan.steps))
+        )
         for part in optimiser.param_groups:
             part["lr"] = rate
         image, label = crops.batch()
@@ -96,13 +123,13 @@ def train(
         loss = loss_of(logits.float(), label)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+        nn.utils.clip_grad_norm_(learning, 5.0)
         optimiser.step()
         _follow(mean, net, min(DECAY, (step + 1) / (step + 10)))
         losses.append(loss.detach())
-        if step % 100 == 99:
+        if step % 10 == 9 or step + 1 == plan.steps:
             latest = torch.stack(losses[-100:]).mean().item()
-            print(f"step {step + 1}: loss {latest:.4f}, {time.monotonic() - started:.0f} s", flush=True)
+            say(step + 1, plan.steps, latest, time.monotonic() - started)
     return mean.cpu(), [loss.item() for loss in losses]
 
 
@@ -170,6 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "plan": str(plan),
         "simulated_seeds": str(given.seeds),
         "frames": " ".join(sample.name for sample in frames),
+        "side": str(given.side or ""),
         "backgrounds": " ".join(sample.name for sample in bare),
         "loss": f"{np.mean(losses[-100:]):.4f}",
     }

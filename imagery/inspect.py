@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from imagery.errors import Refused
 from imagery.films import telemetry_capture, video_capture
 from imagery.footprints import Terrain
 from imagery.photos import read_photo
@@ -45,3 +46,12 @@ def is_photo(path: str | Path) -> bool:
         return kind in ("image/jpeg", "image/png", "image/heic")
     shape = tiff_shape(path)
     return shape is not None and shape.photo
+
+
+def posed_gsd(path: str | Path) -> float | None:
+    """Metres on the ground per pixel in the middle of a photo, from its camera, attitude and height; None where it does
+    not tell all three, or is no capture that could be placed."""
+    try:
+        return inspect(path, decode=False).gsd
+    except Refused:
+        return None

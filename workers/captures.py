@@ -10,6 +10,7 @@ from imagery.errors import Refused
 from imagery.mosaic import Mosaic
 from imagery.remote import is_remote
 from stac.assets import MULTIHASH_SHA256
+from stac.perspective import camera_of
 from stac.store import Item
 from workers.cluster import shares_files
 from workers.home import Home
@@ -72,8 +73,19 @@ def open_captured(home: Home, name: str, *, pixels: bool = False, gsd: float | N
     path = home.asset_path(href)
     title = str(item["properties"].get("title", name))
     sha256 = str(assets["original"]["file:checksum"]).removeprefix(MULTIHASH_SHA256)
-    opened = open_input(path, pixels=pixels, gsd=gsd, name=title)
+    opened = open_input(path, pixels=pixels, gsd=gsd or _posed_gsd(item), name=title)
+    if gsd is None and opened.gsd_origin == "given":
+        opened = replace(opened, gsd_origin="pose")
     if is_remote(url := home.asset_url(href)) and not isinstance(opened.source, Mosaic):
         # Whoever computes may be on another machine and holds no key of the store: it reads by the signed address.
         opened = replace(opened, source=replace(opened.source, path=url))
     return Captured(item, path, sha256, opened)
+
+
+def _posed_gsd(item: Item) -> float | None:
+    """Metres per pixel in the middle of a photo or frame, by the pose that its item tells: a frame that was cut out of
+    a video carries no tags of its own. None for all that has a georeference, which tells better."""
+    if item["properties"].get("flyonce:footprint_method") != "pose" or camera_of(item) is None:
+        return None
+    told = item["properties"].get("gsd")
+    return None if told is None else float(told)

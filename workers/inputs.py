@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from imagery.errors import Refused
-from imagery.inspect import inspect
+from imagery.inspect import posed_gsd
 from imagery.mosaic import Mosaic, Raster
 from imagery.sources import Source, open_source
 from imagery.tiles import PIXELS
@@ -50,7 +49,7 @@ def open_input(path: Path, *, pixels: bool = False, gsd: float | None = None, na
         return Input(source, name, gsd, "given")
     if source.gsd:
         return Input(source, name, source.gsd, "georeference")
-    posed = _gsd_from_pose(path)
+    posed = posed_gsd(path)
     if posed:
         return Input(replace(source, gsd=posed), name, posed, "pose")
     return Input(source, name, None, "model", (f"Nothing tells how fine {name} is: --gsd M gives metres per pixel.",))
@@ -73,11 +72,3 @@ def stored(source: Input, files: DirectoryStore) -> Input:
     whole = source.source
     there = Mosaic(tuple(put(one) for one in whole.sources)) if isinstance(whole, Mosaic) else put(whole)
     return replace(source, source=there)
-
-
-def _gsd_from_pose(path: Path) -> float | None:
-    """Metres per pixel from the photo's camera, attitude and height, where it tells all three."""
-    try:
-        return inspect(path).gsd
-    except Refused:  # no capture that could be placed, yet a picture whose pixels can be read
-        return None

@@ -10,16 +10,11 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
-import numpy as np
 import shapely
 from shapely.geometry import Polygon, mapping, shape
 from shapely.geometry.base import BaseGeometry
-from shapely.geometry.polygon import orient
 
-from imagery.camera import Camera
 from imagery.errors import Refused
-from imagery.footprints import from_position
-from imagery.inspect import inspect
 from imagery.mosaic import reader
 from stac.assets import Stored
 from stac.collections import MODELS
@@ -29,6 +24,7 @@ from tickets.values import Evidence, Sighting
 from workers.captures import Captured, open_captured, reference
 from workers.crops import crop, from_lonlat, polygon_of
 from workers.home import Home
+from workers.placing import Placed, place
 from workers.publish import crop_key, keep
 
 CHANGED_SHARE = 0.2
@@ -42,17 +38,21 @@ def sightings(home: Home, detections: Item, change: Item | None = None) -> list[
     """What a run in `detections` found, as sightings with stable ids; only what stands on changed ground where `change`
     is given, the run in `changes` whose later date is the detections' capture.
 
-    Findings in a photo are put on the ground by its pose. Raises `Refused`: no-pose (then there are pixels only),
-    change-of-other-captures.
+    Findings in a photo or a video frame are put on the ground by its pose, each with the error that it has there.
+    Raises `Refused`: no-pose (then there are pixels only), change-of-other-captures.
     """
     (source,) = captures_of(detections)
     captured = open_captured(home, source)
     found = _features(home, detections)
     outlines = {index: polygon_of(shape(feature["geometry"])) for index, feature in enumerate(found)}
+    error = float(captured.item["properties"]["flyonce:footprint_error_m"])
+    placed = {
+        index: Placed(outline, found[index]["properties"]["area_m2"], error) for index, outline in outlines.items()
+    }
     if captured.input.pixels:
-        outlines = _on_ground(captured, outlines)
+        placed, _ = place(captured.item, outlines)
     if change is None:
-        return _sightings(detections, (captured,), found, outlines, {})
+        return _sightings(detections, (captured,), found, placed, {})
     earlier, later = captures_of(change)
     if later != source:
         raise Refused(
@@ -61,22 +61,29 @@ def sightings(home: Home, detections: Item, change: Item | None = None) -> list[
             "Detect in the later capture of the change run.",
         )
     changed = [shape(feature["geometry"]) for feature in _features(home, change)]
-    wanted = on_changed_ground(outlines, changed)
+    wanted = on_changed_ground({index: one.outline for index, one in placed.items()}, changed)
     before = open_captured(home, earlier)
     crops = _pictures(home, before, wanted)
     home.catalog.put_items([with_crops(detections, crops.values())])  # files are handed out as assets of items
     hrefs = {index: picture.href for index, (_, picture) in crops.items()}
-    return _sightings(detections, (before, captured), found, wanted, hrefs)
+    return _sightings(detections, (before, captured), found, {index: placed[index] for index in wanted}, hrefs)
 
 
 def proposals(home: Home, detections: Item, change: Item | None = None) -> tuple[list[Sighting], tuple[str, ...]]:
-    """`sightings`, and notes: a photo without a pose has findings but no place for them, which is said, not raised."""
+    """`sightings`, and notes: a photo without a pose has findings but no place for them, which is said, not raised; nor
+    is one whose place is too uncertain dropped in silence."""
     try:
-        return sightings(home, detections, change), ()
+        seen = sightings(home, detections, change)
+        lost = _unplaced(home, detections, seen) if change is None else 0
+        return seen, (f"{lost} findings lie too near the horizon to be placed on the ground",) * bool(lost)
     except Refused as refused:
         if refused.reason != "no-pose":
             raise
         return [], (str(refused),)
+
+
+def _unplaced(home: Home, detections: Item, seen: Sequence[Sighting]) -> int:
+    return len(_features(home, detections)) - len(seen)
 
 
 def captures_of(run: Item) -> list[str]:
@@ -100,28 +107,28 @@ def _sightings(
     run: Item,
     captured: Sequence[Captured],
     found: Sequence[dict[str, Any]],
-    wanted: dict[int, Polygon],
+    wanted: dict[int, Placed],
     before: dict[int, str],
 ) -> list[Sighting]:
     properties = captured[-1].item["properties"]
     seen = []
-    for index, outline in wanted.items():
+    for index, one in wanted.items():
         said = found[index]["properties"]
         after = run["assets"].get(crop_key("after", index + 1))
         evidence = Evidence(
             before=before.get(index),
             after=after["href"] if after else None,
-            inputs=tuple(one.sha256 for one in captured),
+            inputs=tuple(each.sha256 for each in captured),
             model=run["properties"]["flyonce:model"],
         )
         seen.append(
             Sighting(
                 id=f"{run['id']}/{index + 1}",
                 class_=said["class"],
-                geometry=dict(mapping(outline)),
+                geometry=dict(mapping(one.outline)),
                 score=said["score"],
-                area_m2=said["area_m2"],
-                error_m=properties["flyonce:footprint_error_m"],
+                area_m2=one.area_m2,
+                error_m=one.error_m,
                 seen=datetime.fromisoformat(properties["datetime"]),
                 run=reference(run),
                 flight=properties["flyonce:flight"],
@@ -151,25 +158,3 @@ def _pictures(home: Home, before: Captured, wanted: dict[int, Polygon]) -> dict[
             key = crop_key(f"before-{before.sha256[:8]}", index + 1)
             pictures[index] = key, keep(home, f"{key}.jpg", picture, "image/jpeg")
     return pictures
-
-
-def _on_ground(captured: Captured, outlines: dict[int, Polygon]) -> dict[int, Polygon]:
-    """Outlines in pixels of a posed photo, over flat ground, in degrees; those that reach the horizon have no place."""
-    capture = inspect(captured.path)
-    position = capture.position
-    posed = capture.footprint.method == "pose" and not capture.turn_in_doubt
-    if not posed or not (capture.lens and capture.attitude and position):
-        raise Refused(
-            "no-pose",
-            f"{captured.input.name} does not tell its pose: what was found in it has no place on the ground.",
-            "Detect in an orthophoto of the flight; or run with --pixels and use the pixel coordinates.",
-        )
-    if capture.camera_height is None:
-        raise TypeError("a footprint by pose has a height")
-    camera = Camera(capture.lens, capture.attitude, capture.camera_height)
-    placed = {}
-    for index, outline in outlines.items():
-        east_north = camera.to_ground(shapely.get_coordinates(outline.exterior))
-        if np.isfinite(east_north).all():
-            placed[index] = orient(Polygon(from_position(position, east_north)))
-    return placed

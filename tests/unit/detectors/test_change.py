@@ -89,16 +89,25 @@ def test_the_same_ground_in_other_light_and_shifted_is_unchanged(seed: int, shif
     assert share_changed(answer) <= 0.003
 
 
-@pytest.mark.parametrize("appeared", [True, False])
-@pytest.mark.parametrize("place", [(200, 150), (420, 520)])
-def test_a_heap_that_came_or_went_is_found(place: tuple[int, int], appeared: bool) -> None:
+@pytest.mark.parametrize(
+    ("place", "appeared", "least"),
+    [
+        pytest.param((420, 520), True, 0.9, id="came on asphalt"),
+        pytest.param((420, 520), False, 0.9, id="went from asphalt"),
+        pytest.param((200, 150), True, 0.8, id="came on soil"),
+        # Known weakness, not noise: here the classical distance marks 0.92 of the cone and the network talks it out of
+        # it, since brown earth on brown soil looks to it like soil that dried (docs/models/change.md, "Where it
+        # fails"; the picture there is this case). Version 1, which had no network, marked more than 0.6.
+        pytest.param((200, 150), False, 0.4, id="went from soil"),
+    ],
+)
+def test_a_heap_that_came_or_went_is_found(place: tuple[int, int], appeared: bool, least: float) -> None:
     image = ground(7)
     with_heap, inside, far = heap(image, *place, 22)
     dates = (image, with_heap) if appeared else (with_heap, image)
     _, answer = run(seen(dates[0], 7), seen(moved(dates[1], 3.3, 2.0), 8, (1.1, 1.05, 1.0)))
     changed = answer.score >= change.spec.thresholds[0]
-    # A painted cone, unlike all that the network was taught on; the loop asks for a fifth of a thing's area.
-    assert changed[inside].mean() > 0.4
+    assert changed[inside].mean() > least
     assert changed[far].mean() < 0.003
 
 

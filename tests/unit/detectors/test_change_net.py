@@ -1,12 +1,14 @@
 """The network that tells change: what must hold for any weights, and that it can be taught."""
 
+import hashlib
 import json
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from detectors import change_pairs, change_train, checkpoint
+from detectors import change, change_pairs, change_train, checkpoint
 from detectors.change_net import KINDS, STRIDE, ChangeNet, Net, fits
 from detectors.change_pairs import ALTERED, APPEARED, DISAPPEARED, IGNORE, VEHICLE, Pair, block, painted, suburb
 from detectors.change_train import Plan, Pool, Run, counted
@@ -119,7 +121,7 @@ def pair_of_squares(name):
 
 def learn(monkeypatch, steps):
     monkeypatch.setattr(change_train, "CROP", 64)
-    plan = Plan(seed=3, batch=1, rate=4e-3)
+    plan = Plan(seed=3, batch=1, rate=4e-3, warm=15)
     pool = Pool(plan, torch.device("cpu"))
     pool.add(pair_of_squares("block 1"))
     training = Run(plan, torch.device("cpu"), pool)
@@ -142,3 +144,64 @@ def test_it_learns_what_it_is_shown(monkeypatch):
     figures = counted(training.averaged.eval(), pool.pairs["block"], torch.device("cpu"))
     assert set(figures) == {"f1_at_0.35", "f1_at_0.5", "f1_at_0.65"}
     assert json.dumps(figures)
+
+
+class Made:
+    """In place of the processes that draw."""
+
+    def __init__(self, folder, numbers, workers):
+        assert folder is None, "no stock was given"
+        self.numbers = list(numbers)
+
+    def every(self):
+        return [pair_of_squares("block 1"), pair_of_squares("block 2")]
+
+    def stop(self):
+        pass
+
+
+def test_the_shipped_network_is_taught_further_and_what_is_written_says_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(change_train, "CROP", 64)
+    monkeypatch.setattr(change_train, "Drawing", Made)
+    shipped = checkpoint.FOLDER / "change-2.safetensors"
+    digests = []
+    for name in ("a", "b"):
+        out = tmp_path / f"{name}.safetensors"
+        given = ["--out", out, "--steps", 2, "--batch", 1, "--start", shipped, "--rate", 1e-4, "--device", "cpu"]
+        change_train.main([str(one) for one in given])
+        digests.append(hashlib.sha256(out.read_bytes()).hexdigest())
+    assert digests[0] == digests[1]
+    assert digests[0] in capsys.readouterr().out
+    about = checkpoint.about(tmp_path / "a.safetensors")
+    assert about["start_sha256"] == hashlib.sha256(shipped.read_bytes()).hexdigest()
+    assert (about["seed"], about["trained_on"]) == ("1", "simulated seeds 0 to 9999")
+    assert json.loads((tmp_path / "a.json").read_text())["about"]["data_sha256"] == about["data_sha256"]
+    for kind in ("curve", "examples"):
+        with Image.open(tmp_path / f"a-{kind}.png") as picture:
+            assert picture.width > 300
+    before, after = (checkpoint.read(path, hashlib.sha256(path.read_bytes()).hexdigest()) for path in (shipped, out))
+    # What batch normalisation has counted of two crops may be anything.
+    learned = [name for name in before if not name.endswith(("running_mean", "running_var", "num_batches_tracked"))]
+    apart = max(float((before[name] - after[name]).abs().max()) for name in learned)
+    assert 0 < apart < 0.1, "two steps on from what ships, not anew"
+
+
+def test_weights_of_ones_own_are_used_under_a_version_of_their_own(tmp_path, monkeypatch):
+    own = tmp_path / "mine.safetensors"
+    own.write_bytes((checkpoint.FOLDER / "change-2.safetensors").read_bytes())
+    sha256 = hashlib.sha256(own.read_bytes()).hexdigest()
+    monkeypatch.setenv("FLYONCE_CHANGE_WEIGHTS", str(own))
+    assert change._weights() == (own, f"2-{sha256[:8]}", sha256)
+    monkeypatch.setenv("FLYONCE_CHANGE_WEIGHTS", str(tmp_path / "gone.safetensors"))
+    with pytest.raises(Refused) as refused:
+        change._weights()
+    assert refused.value.reason == "no-weights"
+    pickled = tmp_path / "pickled.safetensors"
+    torch.save({"a": torch.zeros(1)}, pickled)
+    monkeypatch.setenv("FLYONCE_CHANGE_WEIGHTS", str(pickled))
+    path, _, sha256 = change._weights()
+    with pytest.raises(Refused) as refused:
+        ChangeNet.read(path, sha256)
+    assert refused.value.reason == "not-safetensors"
+    monkeypatch.delenv("FLYONCE_CHANGE_WEIGHTS")
+    assert change._weights()[1] == "2"

@@ -5,8 +5,6 @@ import hashlib
 import numpy as np
 import pytest
 import torch
-from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, TwoWayTransformer
-from segment_anything.modeling import Sam as Network
 
 from detectors import registry
 from detectors import sam as module
@@ -14,37 +12,6 @@ from detectors.sam import OFFICIAL, Sam, get
 from imagery.errors import Refused
 
 IMAGE = 64
-
-
-def tiny(kind="tiny"):
-    """The network in small: images of 64 px, embeddings of 4 x 4 x 32."""
-    wide, grid = 32, IMAGE // 16
-    encoder = ImageEncoderViT(
-        depth=1, embed_dim=16, img_size=IMAGE, num_heads=2, patch_size=16, out_chans=wide, use_rel_pos=True,
-        window_size=0, global_attn_indexes=[0],
-    )  # fmt: skip
-    prompts = PromptEncoder(
-        embed_dim=wide, image_embedding_size=(grid, grid), input_image_size=(IMAGE, IMAGE), mask_in_chans=4
-    )
-    decoder = MaskDecoder(
-        num_multimask_outputs=3,
-        transformer=TwoWayTransformer(depth=1, embedding_dim=wide, mlp_dim=32, num_heads=2),
-        transformer_dim=wide,
-        iou_head_depth=2,
-        iou_head_hidden_dim=16,
-    )
-    return Network(encoder, prompts, decoder).eval()
-
-
-@pytest.fixture
-def checkpoint(tmp_path, monkeypatch):
-    torch.manual_seed(7)
-    path = tmp_path / "tiny.pth"
-    torch.save(tiny().state_dict(), path)
-    monkeypatch.setenv("FLYONCE_SAM_CHECKPOINT", str(path))
-    monkeypatch.setenv("FLYONCE_SAM_SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
-    monkeypatch.setenv("FLYONCE_SAM_TYPE", "tiny")
-    return path
 
 
 def picture():
@@ -64,7 +31,7 @@ def test_without_a_checkpoint_it_says_which_file_to_get_from_whom(monkeypatch):
     assert registry.spec("sam").classes == ("segment",)
 
 
-def test_a_checkpoint_of_unknown_content_is_refused(checkpoint, monkeypatch):
+def test_a_checkpoint_of_unknown_content_is_refused(sam_checkpoint, monkeypatch):
     monkeypatch.delenv("FLYONCE_SAM_SHA256")
     with pytest.raises(Refused) as refused:
         get()
@@ -77,24 +44,24 @@ def test_a_pickled_checkpoint_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("FLYONCE_SAM_CHECKPOINT", str(path))
     monkeypatch.setenv("FLYONCE_SAM_SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
     with pytest.raises(Refused) as refused:
-        Sam.load(builder=tiny)
+        Sam.load(builder=lambda _: torch.nn.Linear(2, 2))
     assert refused.value.reason == "pickled"
 
 
-def test_weights_of_another_network_are_refused(checkpoint):
+def test_weights_of_another_network_are_refused(sam_checkpoint):
     with pytest.raises(Refused) as refused:
         Sam.load(builder=lambda _: torch.nn.Linear(2, 2))
     assert refused.value.reason == "other-network"
 
 
 @pytest.mark.parametrize("prompt", [{"points": [(30.0, 30.0)]}, {"box": (24.0, 20.0, 50.0, 40.0)}])
-def test_prompts_give_the_mask_that_the_official_predictor_gives(checkpoint, prompt):
+def test_prompts_give_the_mask_that_the_official_predictor_gives(sam_checkpoint, tiny_sam, prompt):
     from segment_anything import SamPredictor
 
-    sam = Sam.load(builder=tiny)
+    sam = Sam.load()
     mask, quality = sam.prompted(picture(), **prompt)
-    net = tiny()
-    net.load_state_dict(torch.load(checkpoint, weights_only=True))
+    net = tiny_sam()
+    net.load_state_dict(torch.load(sam_checkpoint, weights_only=True))
     predictor = SamPredictor(net)
     with torch.inference_mode():
         predictor.set_image(picture())
@@ -109,13 +76,13 @@ def test_prompts_give_the_mask_that_the_official_predictor_gives(checkpoint, pro
     assert quality == pytest.approx(float(scores.max()))
 
 
-def test_a_prompt_is_needed(checkpoint):
+def test_a_prompt_is_needed(sam_checkpoint):
     with pytest.raises(ValueError, match="point or a box"):
-        Sam.load(builder=tiny).prompted(picture())
+        Sam.load().prompted(picture())
 
 
-def test_automatic_masks_become_scores_with_neighbours_kept_apart(checkpoint, monkeypatch):
-    sam = Sam.load(builder=tiny)
+def test_automatic_masks_become_scores_with_neighbours_kept_apart(sam_checkpoint, monkeypatch):
+    sam = Sam.load()
     left, right = np.zeros((2, IMAGE, IMAGE), dtype=bool)
     left[10:30, 10:30], right[10:30, 30:50] = True, True
     monkeypatch.setattr(sam, "everything", lambda image: [(left, 0.95), (right, 0.9)])
@@ -126,10 +93,10 @@ def test_automatic_masks_become_scores_with_neighbours_kept_apart(checkpoint, mo
     assert (scores[:, 29:31] == 0).all()
 
 
-def test_the_official_generator_runs_over_a_window(checkpoint, monkeypatch):
+def test_the_official_generator_runs_over_a_window(sam_checkpoint, monkeypatch):
     monkeypatch.setattr(module, "QUALITY", -10.0)
     monkeypatch.setattr(module, "STABILITY", 0.0)
-    found = Sam(Sam.load(builder=tiny)._net, points=4).everything(picture())
+    found = Sam(Sam.load()._net, points=4).everything(picture())
     assert found
     assert all(mask.shape == (IMAGE, IMAGE) and mask.dtype == bool for mask, _ in found)
     areas = [mask.sum() for mask, _ in found]
