@@ -72,8 +72,16 @@ def open_captured(home: Home, name: str, *, pixels: bool = False, gsd: float | N
     path = home.asset_path(href)
     title = str(item["properties"].get("title", name))
     sha256 = str(assets["original"]["file:checksum"]).removeprefix(MULTIHASH_SHA256)
-    opened = open_input(path, pixels=pixels, gsd=gsd, name=title)
+    opened = _posed(open_input(path, pixels=pixels, gsd=gsd, name=title), item)
     if is_remote(url := home.asset_url(href)) and not isinstance(opened.source, Mosaic):
         # Whoever computes may be on another machine and holds no key of the store: it reads by the signed address.
         opened = replace(opened, source=replace(opened.source, path=url))
     return Captured(item, path, sha256, opened)
+
+
+def _posed(opened: Input, item: Item) -> Input:
+    """The input with the GSD that its item tells where the file tells none: a video's frames have their pose there."""
+    told = item["properties"].get("gsd")
+    if opened.gsd_origin != "model" or told is None or isinstance(opened.source, Mosaic):
+        return opened
+    return Input(replace(opened.source, gsd=told, gsd_from="pose"), opened.name, told, "pose")

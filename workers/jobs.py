@@ -76,13 +76,13 @@ class LookJob(_Job):
 
 @dataclass(frozen=True, slots=True)
 class DetectJob(_Job):
-    """Run a detector over one catalogue item and write the run back."""
+    """Run a detector over one catalogue item, or over each key frame of a video, and write the runs back."""
 
     kind: ClassVar[str] = "detect"
 
     detector: str
     source: str
-    """`collection/id` of a photo or an orthophoto."""
+    """`collection/id` of a photo, an orthophoto, a frame or a video."""
     gsd: float | None = None
     """Metres on the ground per pixel, for a source that does not tell."""
     change: str | None = None

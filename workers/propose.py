@@ -10,16 +10,11 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
-import numpy as np
 import shapely
 from shapely.geometry import Polygon, mapping, shape
 from shapely.geometry.base import BaseGeometry
-from shapely.geometry.polygon import orient
 
-from imagery.camera import Camera
 from imagery.errors import Refused
-from imagery.footprints import from_position
-from imagery.inspect import inspect
 from imagery.mosaic import reader
 from stac.assets import Stored
 from stac.collections import MODELS
@@ -29,6 +24,7 @@ from tickets.values import Evidence, Sighting
 from workers.captures import Captured, open_captured, reference
 from workers.crops import crop, from_lonlat, polygon_of
 from workers.home import Home
+from workers.placing import placer
 from workers.publish import crop_key, keep
 
 CHANGED_SHARE = 0.2
@@ -154,22 +150,13 @@ def _pictures(home: Home, before: Captured, wanted: dict[int, Polygon]) -> dict[
 
 
 def _on_ground(captured: Captured, outlines: dict[int, Polygon]) -> dict[int, Polygon]:
-    """Outlines in pixels of a posed photo, over flat ground, in degrees; those that reach the horizon have no place."""
-    capture = inspect(captured.path)
-    position = capture.position
-    posed = capture.footprint.method == "pose" and not capture.turn_in_doubt
-    if not posed or not (capture.lens and capture.attitude and position):
+    """Outlines in pixels of a posed photo or frame in degrees; those that reach the horizon have no place."""
+    place = placer(captured.item)
+    if place is None:
         raise Refused(
             "no-pose",
             f"{captured.input.name} does not tell its pose: what was found in it has no place on the ground.",
             "Detect in an orthophoto of the flight; or run with --pixels and use the pixel coordinates.",
         )
-    if capture.camera_height is None:
-        raise TypeError("a footprint by pose has a height")
-    camera = Camera(capture.lens, capture.attitude, capture.camera_height)
-    placed = {}
-    for index, outline in outlines.items():
-        east_north = camera.to_ground(shapely.get_coordinates(outline.exterior))
-        if np.isfinite(east_north).all():
-            placed[index] = orient(Polygon(from_position(position, east_north)))
-    return placed
+    placed = ((index, place(outline)) for index, outline in outlines.items())
+    return {index: outline for index, outline in placed if outline is not None}

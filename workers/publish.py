@@ -35,6 +35,7 @@ from workers.captures import Captured, for_workers, open_captured
 from workers.change import compare
 from workers.crops import crop, in_crs_units
 from workers.detect import detect
+from workers.frames import moment
 from workers.home import Home
 from workers.inputs import Input
 from workers.jobs import ChangeJob, DetectJob
@@ -46,6 +47,7 @@ from workers.outputs import (
     detection_features,
     write_mask,
 )
+from workers.placing import with_places
 from workers.results import by_class, with_source, working_folder
 from workers.shelf import model_of, shelve
 from workers.tiling import Progress, no_progress
@@ -81,7 +83,9 @@ def run_detection(
         )
         write_mask(folder / "raw.tif", folder / "mask.tif", captured.input, found.grid, found.extent)
         features = detection_features(found, labels)
-        about = about_detection(found) | {"found": by_class(spec, features)}
+        if captured.input.pixels:
+            features = with_places(features, captured.item)
+        about = about_detection(found) | {"found": by_class(spec, features)} | moment(captured.item)
         shown = _shown(found.analysis.regions, found.grid, spec.gsd, spec.min_area)
         crops = _crops(home, {"after": captured.input}, found.grid, shown, spec.gsd)
         return _write(home, run, features, about, folder / "mask.tif", crops, found.grid, found.extent)

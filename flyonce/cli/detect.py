@@ -68,7 +68,7 @@ def detect(
     """Find things in pictures: polygons with class, score and area, and a mask. 目标识别。
 
     For items of the catalogue the run is written back as an item of `detections`, and what was found becomes candidates
-    for `flyonce review`.
+    for `flyonce review`. A video is analysed key frame by key frame, each with its second.
     """
     from detectors import registry
     from tickets.codes import load_codes
@@ -205,6 +205,7 @@ def _items(
     from records.engine import transaction
     from tickets import store
     from workers.captures import get_item
+    from workers.frames import captures_in
     from workers.home import Home
     from workers.jobs import DetectJob
     from workers.propose import proposals
@@ -213,7 +214,8 @@ def _items(
 
     with Home.open(settings, create=False) as home, at.connected() as client, bar() as progress:
         compared = get_item(home, change) if change else None
-        jobs = [DetectJob(detector, source, gsd, change) for source in sources]
+        captures = dict.fromkeys(name for source in sources for name in captures_in(home, source))
+        jobs = [DetectJob(detector, name, gsd, change) for name in captures]
         items = [run_detection(home, client, job, labels, progress=progress) for job in jobs]
         proposed = [proposals(home, item, compared) for item in items]
         explain(*(note for _, notes in proposed for note in notes))

@@ -1,0 +1,58 @@
+"""What of a video is analysed: its key frames, each a capture of its own with the second it was shown at.
+
+Frames are cut out of the video by ffmpeg when it is looked at (`workers.films`); here they are found again.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from imagery.errors import Refused
+from stac.collections import FRAMES, VIDEOS
+from stac.items import item_link
+from stac.store import Item, Query
+from workers.captures import get_item, reference
+from workers.home import Home
+
+PAGE = 200
+
+
+def captures_in(home: Home, name: str) -> list[str]:
+    """`collection/id` of what is analysed for this one: the key frames of a video in their order, else itself.
+
+    Raises `Refused`: no-such-item, no-frames.
+    """
+    if name.partition("/")[0] != VIDEOS:
+        return [name]
+    frames = frames_of(home, get_item(home, name))
+    if not frames:
+        raise Refused(
+            "no-frames",
+            f"{name} has no key frames: nobody has looked at it yet, or it is telemetry without a video.",
+            "Wait until its flight was looked at (`flyonce flights show`).",
+        )
+    return [reference(frame) for frame in frames]
+
+
+def frames_of(home: Home, video: Item) -> list[Item]:
+    """The frames of a video's item, from its first second to its last."""
+    query = Query((FRAMES,), filter={"op": "like", "args": [{"property": "id"}, f"{video['id']}-%"]}, limit=PAGE)
+    found: list[Item] = []
+    while True:
+        page = home.catalog.search(query)
+        found += (item for item in page.items if _is_of(item, video))
+        if page.next is None:
+            return sorted(found, key=lambda item: (float(item["properties"]["flyonce:seconds"]), item["id"]))
+        query = replace(query, token=page.next)
+
+
+def moment(item: Item) -> dict[str, Any]:
+    """When a frame was shown: `seconds` of its video, and the time. Empty for other captures."""
+    if item["collection"] != FRAMES:
+        return {}
+    said = item["properties"]
+    return {"seconds": said["flyonce:seconds"], "taken": said["datetime"]}
+
+
+def _is_of(item: Item, video: Item) -> bool:
+    href = item_link("derived_from", VIDEOS, video["id"], "")["href"]
+    return any(link["rel"] == "derived_from" and link["href"] == href for link in item["links"])
