@@ -7,7 +7,10 @@ library, so that whoever only asks never loads torch or Dask.
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from types import MappingProxyType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self, get_args
+
+Dtype = Literal["float32", "bfloat16"]
+"""Of a network's arithmetic; pixels and scores are bytes in any case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ class DetectJob(_Job):
     """`changes/id` of a run: only what stands on changed ground is proposed."""
     propose: bool = True
     """Turn what is found into candidates for review."""
+    dtype: Dtype = "float32"
 
     def __post_init__(self) -> None:
         _need_text(self.detector, "detector")
@@ -96,6 +100,8 @@ class DetectJob(_Job):
         if self.change is not None:
             _need_item(self.change, "change")
         _need_metres(self.gsd)
+        if self.dtype not in get_args(Dtype):
+            raise ValueError(f"dtype must be one of {', '.join(get_args(Dtype))}, not {self.dtype!r}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,10 +58,11 @@ def comparison_features(comparison: Comparison, labels: Labels) -> list[Feature]
 
 
 def about_detection(detection: Detection) -> dict[str, Any]:
-    """The run in JSON: model, source, GSD and where it came from, and what was not looked at."""
+    """The run in JSON: model, source, GSD and where it came from, dtype, and what was not looked at."""
     return {
         "detector": about_model(detection.spec),
         "source": about_input(detection.input),
+        "dtype": detection.dtype,
         **_about_analysis(detection.analysis, detection.grid, detection.extent, detection.spec.gsd),
     }
 

@@ -74,13 +74,12 @@ def run_detection(
     """The item of this detector over this capture, computed unless it exists. Raises `Refused`."""
     spec = registry.spec(job.detector)
     captured = open_captured(home, job.source, gsd=job.gsd)
-    run = _run(spec, (captured,), {"gsd": job.gsd})
+    run = _run(spec, (captured,), {"gsd": job.gsd, "dtype": job.dtype})
     if known := home.catalog.get_item("detections", run.id):
         return known
     with working_folder(home.settings.home / "work") as folder:
-        found = detect(
-            client, spec, for_workers(client, captured), folder / "raw.tif", cache=home.tiles, progress=progress
-        )
+        there = for_workers(client, captured)
+        found = detect(client, spec, there, folder / "raw.tif", dtype=job.dtype, cache=home.tiles, progress=progress)
         write_mask(folder / "raw.tif", folder / "mask.tif", captured.input, found.grid, found.extent)
         features = detection_features(found, labels)
         if captured.input.pixels:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -20,9 +20,8 @@ from torch import Tensor
 
 from detectors.base import Detector, ModelSpec
 from imagery.tiles import Window
+from workers.jobs import Dtype
 
-Dtype = Literal["float32", "bfloat16"]
-"""Of the network's arithmetic; pixels and scores are bytes in any case."""
 NOT_ANALYSED = 255
 LARGEST_BATCH = 16
 BUDGET = 0.8
