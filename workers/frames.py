@@ -1,19 +1,34 @@
-"""What of a video is analysed: its key frames, each a capture of its own with the second it was shown at.
+"""What of a video is analysed: its key frames, each a capture of its own with its second and its place on the ground.
 
-Frames are cut out of the video by ffmpeg when it is looked at (`workers.films`); here they are found again.
+Frames are cut out of the video by ffmpeg when it is looked at (`workers.films`); here they are found again, and what
+was found in them, as in posed photos, is put on the ground by their pose, over flat ground.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import shapely
+from shapely.geometry import Polygon, mapping, shape
+from shapely.geometry.polygon import orient
+
 from imagery.errors import Refused
+from imagery.footprints import from_position
 from stac.collections import FRAMES, VIDEOS
 from stac.items import item_link
+from stac.perspective import camera_of
 from stac.store import Item, Query
 from workers.captures import get_item, reference
+from workers.crops import polygon_of
 from workers.home import Home
+from workers.vectors import Feature
 
 PAGE = 200
+DIGITS = 7
+
+Place = Callable[[Polygon], Polygon | None]
+"""From an outline in pixels to one in degrees; None where it reaches the horizon."""
 
 
 def captures_in(home: Home, name: str) -> list[str]:
@@ -51,6 +66,39 @@ def moment(item: Item) -> dict[str, Any]:
         return {}
     said = item["properties"]
     return {"seconds": said["flyonce:seconds"], "taken": said["datetime"]}
+
+
+def placer(item: Item) -> Place | None:
+    """How outlines in the pixels of this capture's item come to the ground; None where its pose is not told, or not
+    trusted enough for a footprint."""
+    posed = camera_of(item) if item["properties"].get("flyonce:footprint_method") == "pose" else None
+    if posed is None:
+        return None
+    camera, position = posed
+
+    def place(outline: Polygon) -> Polygon | None:
+        east_north = camera.to_ground(shapely.get_coordinates(outline.exterior))
+        if not np.isfinite(east_north).all():
+            return None
+        return orient(Polygon(from_position(position, east_north)))
+
+    return place
+
+
+def with_places(found: Sequence[Feature], item: Item) -> list[Feature]:
+    """Findings in pixels, each with `ground`, its outline in EPSG:4326 (None where it has no place), and `error_m`, by
+    how far that may be off."""
+    place = placer(item)
+    if place is None:
+        return [{**feature, "properties": {**feature["properties"], "ground": None}} for feature in found]
+    error = item["properties"]["flyonce:footprint_error_m"]
+    placed = []
+    for feature in found:
+        outline = place(polygon_of(shape(feature["geometry"])))
+        ground = None if outline is None else mapping(shapely.transform(outline, lambda xy: xy.round(DIGITS)))
+        more = {"ground": ground} | ({} if ground is None else {"error_m": error})
+        placed.append({**feature, "properties": {**feature["properties"], **more}})
+    return placed
 
 
 def _is_of(item: Item, video: Item) -> bool:

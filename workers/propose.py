@@ -23,8 +23,8 @@ from stac.store import Item
 from tickets.values import Evidence, Sighting
 from workers.captures import Captured, open_captured, reference
 from workers.crops import crop, from_lonlat, polygon_of
+from workers.frames import placer
 from workers.home import Home
-from workers.placing import placer
 from workers.publish import crop_key, keep
 
 CHANGED_SHARE = 0.2

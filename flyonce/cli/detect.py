@@ -178,7 +178,7 @@ def _point_at(
     asked += [Prompt(box=(w, s, e, n)) for w, s, e, n in (_numbers(text, 4) for text in boxes)]
     sam = Sam.load()
     grid, regions = prompted(one, sam, asked)
-    found = features(regions, grid, sam.spec.classes, labels, cell_m=sam.spec.gsd, min_area=0.0)
+    found = list(features(regions, grid, sam.spec.classes, labels, cell_m=sam.spec.gsd, min_area=0.0))
     if out is not None:
         write_atomically(out, encode(found, {"runs": [{"detector": "sam", "source": about_input(one)}]}))
     if as_json:
