@@ -39,8 +39,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from detectors import registry
 from imagery.tiles import Tile, Window
+from workers.jobs import Dtype
 from workers.pipeline import Threads, overlapped
-from workers.scoring import Dtype, Scored, Scorer, Staged, classify, machine
+from workers.scoring import Scored, Scorer, Staged, classify, machine
 
 BLOCK = 512
 NAME = "debris"

@@ -29,6 +29,9 @@ class ModelSpec:
     """Square metres; smaller polygons are dropped after seams are merged."""
     licence: str
     weights_sha256: str = ""
+    lattice: int = 0
+    """Where only part of a window has pixels, the network may be given just that part with `halo` around it, its edges
+    on multiples of this many cells: for networks whose scores depend on nothing further away. 0: whole windows only."""
 
     @property
     def plan(self) -> TilePlan:

@@ -38,6 +38,7 @@ spec = ModelSpec(
     min_area=1.0,
     licence="Apache-2.0",
     weights_sha256="756206773a5e6ed2eecfabc8e11875d58d903e5510d6f6e9a55527d9550cb794",
+    lattice=2 * STRIDE,
 )
 
 

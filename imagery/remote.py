@@ -1,5 +1,8 @@
 """Rasters behind an address: how GDAL opens them by parts, and how they are spoken of."""
 
+import contextlib
+import logging
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,22 @@ OPTIONS = {
     "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
 }
 """GDAL's settings for reading what `location` gives."""
+
+
+_QUERY = re.compile(r"(https?://[^\s?]*)\?[^\s'\"]*")
+
+
+class _Unsigned(logging.Filter):
+    """Keeps signatures out of the log: GDAL's warnings, which rasterio logs, repeat whole addresses."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        told = record.getMessage()
+        if "http" in told and "?" in told:
+            record.msg, record.args = _QUERY.sub(r"\1", told), ()
+        return True
+
+
+logging.getLogger("rasterio._env").addFilter(_Unsigned())
 
 
 def is_remote(address: str | Path) -> bool:
@@ -51,3 +70,14 @@ def open_with(drivers: Sequence[str], address: str | Path, **options: Any) -> An
         except RasterioIOError:
             continue  # the last one says what is wrong
     return rasterio.open(location(address), driver=drivers[-1], **options)
+
+
+def forget(address: str) -> None:
+    """Have GDAL drop what it keeps of an address's bytes. It also keeps what came of an answer that broke off, as if it
+    were all there is: without this, every later read in this process meets the same stump."""
+    with (
+        rasterio.Env(**OPTIONS, CPL_VSIL_CURL_NON_CACHED="/vsicurl"),
+        contextlib.suppress(RasterioIOError),
+        rasterio.open(location(address)),
+    ):
+        pass  # opened so, it is forgotten when it is closed, and when it cannot be opened as well

@@ -233,14 +233,15 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Let `data` appear at `path` whole or not at all, whatever is killed; on the disk when this returns.
+def write_atomically(path: Path, data: bytes | Iterable[bytes]) -> None:
+    """Let `data`, whole or in pieces, appear at `path` whole or not at all, whatever is killed; on the disk when this
+    returns.
 
     For one writer at a time: a killed writer's leftover, `.<name>.part`, is overwritten by the next.
     """
     part = path.with_name(f".{path.name}.part")
     with part.open("wb") as target:
-        target.write(data)
+        target.writelines((data,) if isinstance(data, bytes) else data)
         target.flush()
         os.fsync(target.fileno())
     part.replace(path)

@@ -22,8 +22,9 @@ from workers import versions
 from workers.cluster import shares_files
 from workers.found import TileFound, from_bytes, tile_found, to_bytes
 from workers.inputs import Input
+from workers.jobs import Dtype
 from workers.pipeline import Known, Threads, overlapped
-from workers.scoring import Dtype, Scored, Scorer, Staged, best_device, machine
+from workers.scoring import Scored, Scorer, Staged, best_device, machine
 from workers.tilecache import CacheAt, TileCache, key_of, open_cache
 from workers.tiling import Analysis, Progress, collect, no_progress
 from workers.windows import Sheet, digest, link_key, origin_of, read_all

@@ -1,17 +1,19 @@
 """What is made of a video after it was catalogued: its index from place to second, a thumbnail and its key frames."""
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from PIL import Image
 
 from imagery.clips import Seen, key_frames, lens_of
-from imagery.films import write_moments
+from imagery.films import GNSS_ERROR, write_moments
 from imagery.footprints import pose_footprint
+from imagery.track import Fix
 from imagery.uncertainty import assumed_sigma
-from imagery.values import Capture, Position
+from imagery.values import Capture, Footprint, Position
 from imagery.video import frame
 from stac.assets import Stored, asset
 from stac.captures import frame_item
@@ -21,6 +23,10 @@ from workers.home import Home
 MOST_FRAMES = 60
 THUMBNAIL_SIDE = 512
 QUALITY = 90
+PAUSE = 10.0
+"""Seconds between frames of a video that does not tell what ground it shows."""
+
+Moment = TypeVar("Moment")
 
 
 def video_assets(home: Home, item: Item, path: Path, capture: Capture) -> dict[str, Any]:
@@ -39,16 +45,29 @@ def video_assets(home: Home, item: Item, path: Path, capture: Capture) -> dict[s
         picture.save(small := Path(folder, "thumbnail.jpg"), "JPEG", quality=85)
         stored = _store(home, small, f"{title}-thumbnail.jpg", "image/jpeg")
         made["thumbnail"] = asset(stored, "缩略图 Thumbnail", "thumbnail")
-        chosen = key_frames(capture.seen)
-        frames = [_frame(home, item, path, capture, one, Path(folder)) for one in _spread(chosen, MOST_FRAMES)]
-    home.catalog.put_items(frames)
+        stills = [_still(home, item, path, capture, one, Path(folder)) for one in moments_of(capture)]
+    home.catalog.put_items(stills)
     return made
 
 
-def frame_capture(capture: Capture, one: Seen) -> Capture:
+def moments_of(capture: Capture) -> list[Seen | Fix]:
+    """The moments that are kept as frames: the fewest that show all the ground, or, where nothing tells what ground a
+    video shows, one every `PAUSE` seconds."""
+    if capture.seen:
+        return list(_spread(key_frames(capture.seen), MOST_FRAMES))
+    chosen: list[Fix] = []
+    for fix in capture.track.fixes if capture.track else ():
+        if 0 <= fix.seconds <= (capture.seconds or 0.0) and (not chosen or fix.seconds >= chosen[-1].seconds + PAUSE):
+            chosen.append(fix)
+    return list(_spread(chosen, MOST_FRAMES))
+
+
+def frame_capture(capture: Capture, one: Seen | Fix) -> Capture:
     """One moment of a video as a photo."""
+    if isinstance(one, Fix):
+        return _placed(capture, one)
     fix, lens = one.fix, lens_of(one.fix, capture.width, capture.height)
-    position = Position(fix.lon, fix.lat, fix.height, fix.above_ground, 5.0)
+    position = Position(fix.lon, fix.lat, fix.height, fix.above_ground, GNSS_ERROR)
     if lens is None or fix.attitude is None or fix.above_ground is None:
         raise ValueError("a moment that shows ground has a pose")
     posed, _ = pose_footprint(position, fix.attitude, lens)
@@ -70,7 +89,24 @@ def frame_capture(capture: Capture, one: Seen) -> Capture:
     )
 
 
-def _frame(home: Home, item: Item, path: Path, capture: Capture, one: Seen, folder: Path) -> Item:
+def _placed(capture: Capture, fix: Fix) -> Capture:
+    """A moment of which only the place it was taken from is known."""
+    position = Position(fix.lon, fix.lat, fix.height, fix.above_ground, GNSS_ERROR)
+    point = {"type": "Point", "coordinates": [fix.lon, fix.lat]}
+    return replace(
+        capture,
+        kind="photo",
+        media_type="image/jpeg",
+        footprint=Footprint(point, "position", GNSS_ERROR),
+        taken=fix.taken or capture.taken,
+        position=position,
+        attitude=fix.attitude,
+        track=None,
+        notes=("nothing tells which ground it shows",),
+    )
+
+
+def _still(home: Home, item: Item, path: Path, capture: Capture, one: Seen | Fix, folder: Path) -> Item:
     name = f"{Path(item['properties']['title']).stem}-{one.seconds:08.1f}s.jpg"
     Image.fromarray(frame(path, one.seconds)).save(out := folder / name, "JPEG", quality=QUALITY)
     stored = _store(home, out, name, "image/jpeg")
@@ -78,7 +114,7 @@ def _frame(home: Home, item: Item, path: Path, capture: Capture, one: Seen, fold
     return frame_item(item, frame_capture(capture, one), item_id, seconds=one.seconds, picture=stored)
 
 
-def _spread(chosen: list[Seen], most: int) -> list[Seen]:
+def _spread(chosen: Sequence[Moment], most: int) -> Sequence[Moment]:
     """At most `most` of the frames, evenly."""
     if len(chosen) <= most:
         return chosen

@@ -7,7 +7,10 @@ library, so that whoever only asks never loads torch or Dask.
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from types import MappingProxyType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self, get_args
+
+Dtype = Literal["float32", "bfloat16"]
+"""Of a network's arithmetic; pixels and scores are bytes in any case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +79,20 @@ class LookJob(_Job):
 
 @dataclass(frozen=True, slots=True)
 class DetectJob(_Job):
-    """Run a detector over one catalogue item and write the run back."""
+    """Run a detector over one catalogue item, or over each key frame of a video, and write the runs back."""
 
     kind: ClassVar[str] = "detect"
 
     detector: str
     source: str
-    """`collection/id` of a photo or an orthophoto."""
+    """`collection/id` of a photo, an orthophoto, a frame or a video."""
     gsd: float | None = None
     """Metres on the ground per pixel, for a source that does not tell."""
     change: str | None = None
     """`changes/id` of a run: only what stands on changed ground is proposed."""
     propose: bool = True
     """Turn what is found into candidates for review."""
+    dtype: Dtype = "float32"
 
     def __post_init__(self) -> None:
         _need_text(self.detector, "detector")
@@ -96,6 +100,8 @@ class DetectJob(_Job):
         if self.change is not None:
             _need_item(self.change, "change")
         _need_metres(self.gsd)
+        if self.dtype not in get_args(Dtype):
+            raise ValueError(f"dtype must be one of {', '.join(get_args(Dtype))}, not {self.dtype!r}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from tickets.gateways.file import FileGateway
 from tickets.values import Sighting
 from workers.captures import get_item, reference
 from workers.cluster import connect
+from workers.frames import captures_in
 from workers.home import Home
 from workers.ingest import ingest
 from workers.jobs import KINDS, ChangeJob, DetectJob, IngestJob, Job, LookJob, TakeJob, from_row
@@ -105,10 +107,12 @@ def perform(home: Home, engine: Engine, codes: Codes, row: jobs.Job) -> bool:
     """
     try:
         with Heartbeat(home, row) as heart:
-            item, result, seen = _run(home, engine, codes, from_row(row.kind, row.payload), heart)
+            items, result, seen = _run(home, engine, codes, from_row(row.kind, row.payload), heart)
         with transaction(home.engine) as conn:
-            if item is not None:
-                result |= {"item": reference(item), "events": store.record(conn, seen)}
+            if items:
+                result |= {"items": [reference(item) for item in items], "events": store.record(conn, seen)}
+            if len(items) == 1:
+                result |= {"item": reference(items[0])}
             _finish(conn, row, result)
     except LeaseLostError:
         log.warning("job %s (%s): it was cancelled, or its lease lost to another worker", row.id, row.kind)
@@ -160,25 +164,31 @@ class Heartbeat:
 
 def _run(
     home: Home, engine: Engine, codes: Codes, job: Job, heart: Heartbeat
-) -> tuple[Item | None, dict[str, Any], list[Sighting]]:
-    """The run's item, the result beside it and what is proposed."""
+) -> tuple[list[Item], dict[str, Any], list[Sighting]]:
+    """The run's items (one for each frame of a video), the result beside them and what is proposed."""
     match job:
         case IngestJob():
             paths = [Path(path) for path in job.paths]
             report = ingest(home, paths, job.flight, job.department, progress=heart.progress)
-            return None, report.to_dict(), []
+            return [], report.to_dict(), []
         case TakeJob():
-            return None, take(home, job.flight, heart.progress), []
+            return [], take(home, job.flight, heart.progress), []
         case LookJob():
-            return None, look(home, job.flight, heart.progress), []
+            return [], look(home, job.flight, heart.progress), []
         case ChangeJob():
             item = run_comparison(home, engine.client(), job, labels_of(codes), progress=heart.progress)
-            return item, {}, []
+            return [item], {}, []
         case DetectJob():
             change = get_item(home, job.change) if job.change else None
-            item = run_detection(home, engine.client(), job, labels_of(codes), progress=heart.progress)
-            seen, notes = proposals(home, item, change) if job.propose else ([], ())
-            return item, {"notes": list(notes)} if notes else {}, seen
+            items, seen, notes = [], list[Sighting](), list[str]()
+            for name in captures_in(home, job.source):
+                one = replace(job, source=name)
+                items.append(run_detection(home, engine.client(), one, labels_of(codes), progress=heart.progress))
+                if job.propose:
+                    more, why = proposals(home, items[-1], change)
+                    seen += more
+                    notes += why
+            return items, {"notes": notes} if notes else {}, seen
 
 
 def _finish(conn: Connection, row: jobs.Job, result: dict[str, Any]) -> None:

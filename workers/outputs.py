@@ -1,7 +1,7 @@
 """What a finished analysis says of itself, and its files: GeoJSON, mask, and what was not looked at."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ REASONS = {
 }
 
 
-def detection_features(detection: Detection, labels: Labels) -> list[Feature]:
+def detection_features(detection: Detection, labels: Labels) -> Iterator[Feature]:
     """The polygons of one detection, small ones left out."""
     spec = detection.spec
     return features(
@@ -42,7 +42,7 @@ def detection_features(detection: Detection, labels: Labels) -> list[Feature]:
     )
 
 
-def comparison_features(comparison: Comparison, labels: Labels) -> list[Feature]:
+def comparison_features(comparison: Comparison, labels: Labels) -> Iterator[Feature]:
     """The polygons of changed ground with their kind (appeared, disappeared, altered), small ones left out."""
     spec = comparison.spec
     kind = kinds(comparison)
@@ -58,10 +58,11 @@ def comparison_features(comparison: Comparison, labels: Labels) -> list[Feature]
 
 
 def about_detection(detection: Detection) -> dict[str, Any]:
-    """The run in JSON: model, source, GSD and where it came from, and what was not looked at."""
+    """The run in JSON: model, source, GSD and where it came from, dtype, and what was not looked at."""
     return {
         "detector": about_model(detection.spec),
         "source": about_input(detection.input),
+        "dtype": detection.dtype,
         **_about_analysis(detection.analysis, detection.grid, detection.extent, detection.spec.gsd),
     }
 

@@ -32,6 +32,12 @@ class Placed:
     """Horizontal, one sigma, of the outline's worst point; the position's own counts once, as for footprints."""
 
 
+def tells_pose(item: Item) -> bool:
+    """Whether pixels of the item's picture can be brought to the ground, and by how much that is off."""
+    said = item["properties"]
+    return said["flyonce:footprint_method"] == "pose" and "flyonce:pose_sigma" in said and camera_of(item) is not None
+
+
 def place(item: Item, outlines: dict[int, Polygon]) -> tuple[dict[int, Placed], int]:
     """Outlines in pixels of the item's picture on the ground, and how many were too uncertain to be placed: those that
     reach the horizon, or whose error is more than `TRUSTED` of the photo's whole footprint.
@@ -40,7 +46,7 @@ def place(item: Item, outlines: dict[int, Polygon]) -> tuple[dict[int, Placed], 
     """
     found = camera_of(item)
     said = item["properties"]
-    if found is None or "flyonce:pose_sigma" not in said or said["flyonce:footprint_method"] != "pose":
+    if found is None or not tells_pose(item):
         raise Refused(
             "no-pose",
             f"{said.get('title', item['id'])} does not tell its pose: what was found in it has no place on the ground.",

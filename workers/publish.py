@@ -35,6 +35,7 @@ from workers.captures import Captured, for_workers, open_captured
 from workers.change import compare
 from workers.crops import crop, in_crs_units
 from workers.detect import detect
+from workers.frames import moment, with_places
 from workers.home import Home
 from workers.inputs import Input
 from workers.jobs import ChangeJob, DetectJob
@@ -46,7 +47,7 @@ from workers.outputs import (
     detection_features,
     write_mask,
 )
-from workers.results import by_class, with_source, working_folder
+from workers.results import by_class, classes_of, with_source, working_folder
 from workers.shelf import model_of, shelve
 from workers.tiling import Progress, no_progress
 from workers.vectors import Feature, encode
@@ -72,16 +73,17 @@ def run_detection(
     """The item of this detector over this capture, computed unless it exists. Raises `Refused`."""
     spec = registry.spec(job.detector)
     captured = open_captured(home, job.source, gsd=job.gsd)
-    run = _run(spec, (captured,), {"gsd": job.gsd})
+    run = _run(spec, (captured,), {"gsd": job.gsd, "dtype": job.dtype})
     if known := home.catalog.get_item("detections", run.id):
         return known
     with working_folder(home.settings.home / "work") as folder:
-        found = detect(
-            client, spec, for_workers(client, captured), folder / "raw.tif", cache=home.tiles, progress=progress
-        )
+        there = for_workers(client, captured)
+        found = detect(client, spec, there, folder / "raw.tif", dtype=job.dtype, cache=home.tiles, progress=progress)
         write_mask(folder / "raw.tif", folder / "mask.tif", captured.input, found.grid, found.extent)
-        features = detection_features(found, labels)
-        about = about_detection(found) | {"found": by_class(spec, features)}
+        features = list(detection_features(found, labels))
+        if captured.input.pixels:
+            features = with_places(features, captured.item)
+        about = about_detection(found) | {"found": by_class(spec, classes_of(features))} | moment(captured.item)
         shown = _shown(found.analysis.regions, found.grid, spec.gsd, spec.min_area)
         crops = _crops(home, {"after": captured.input}, found.grid, shown, spec.gsd)
         return _write(home, run, features, about, folder / "mask.tif", crops, found.grid, found.extent)
@@ -99,8 +101,11 @@ def run_comparison(
         dates = for_workers(client, before), for_workers(client, after)
         found = compare(client, *dates, folder / "raw.tif", cache=home.tiles, progress=progress)
         write_mask(folder / "raw.tif", folder / "mask.tif", before.input, found.grid, found.extent)
-        features = comparison_features(found, labels)
-        about = about_comparison(found) | {"found": by_class(run.spec, features), "pair": found.pair.to_dict()}
+        features = list(comparison_features(found, labels))
+        about = about_comparison(found) | {
+            "found": by_class(run.spec, classes_of(features)),
+            "pair": found.pair.to_dict(),
+        }
         shown = _shown(found.analysis.regions, found.grid, found.cell, run.spec.min_area)
         crops = _crops(home, {"before": before.input, "after": after.input}, found.grid, shown, found.cell)
         return _write(home, run, features, about, folder / "mask.tif", crops, found.grid, found.extent)
@@ -174,7 +179,7 @@ def _write(
         finished=datetime.now(UTC),
         software={"flyonce": version("flyonce")},
         parameters=run.parameters,
-        found=by_class(spec, features),
+        found=by_class(spec, classes_of(features)),
         analysed_m2=about["analysed_m2"],
         files=files,
         notes=[note for one in run.captured for note in one.input.notes]

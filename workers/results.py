@@ -4,7 +4,7 @@ import json
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from workers.outputs import (
     write_mask,
 )
 from workers.tiling import Analysis
-from workers.vectors import Feature, encode
+from workers.vectors import Feature, Spool
 
 Detect = Callable[[Input, Path], Detection]
 """Runs the detector over one input and writes its raw mask to that path."""
@@ -48,18 +48,17 @@ def detect_to_files(
             "Some sources have a georeference and some have not: one file cannot hold both kinds of coordinates.",
             "Run them apart, or all with --pixels.",
         )
-    found: list[Feature] = []
     runs, worked = [], []
-    for one, target in zip(inputs, _masks([one.name for one in inputs], mask), strict=True):
-        with working_folder(target) as folder:
-            detection = run(one, folder / "mask.tif")
-            if target is not None:
-                write_mask(folder / "mask.tif", target, one, detection.grid, detection.extent)
-        features = detection_features(detection, labels)
-        found += with_source(features, one.name)
-        runs.append(about_detection(detection) | {"found": by_class(detection.spec, features)})
-        worked.append(effort(detection.analysis))
-    return _finish(found, runs, out, mask, worked)
+    with spool(out) as found:
+        for one, target in zip(inputs, _masks([one.name for one in inputs], mask), strict=True):
+            with working_folder(target) as folder:
+                detection = run(one, folder / "mask.tif")
+                if target is not None:
+                    write_mask(folder / "mask.tif", target, one, detection.grid, detection.extent)
+            counts = found.add(with_source(detection_features(detection, labels), one.name))
+            runs.append(about_detection(detection) | {"found": by_class(detection.spec, counts)})
+            worked.append(effort(detection.analysis))
+        return _finish(found, runs, out, mask, worked)
 
 
 def change_to_files(
@@ -70,23 +69,24 @@ def change_to_files(
         comparison = run(folder / "mask.tif")
         if mask is not None:
             write_mask(folder / "mask.tif", mask, comparison.before, comparison.grid, comparison.extent)
-    features = comparison_features(comparison, labels)
-    about = about_comparison(comparison) | {"found": by_class(comparison.spec, features)}
-    return _finish(with_source(features, comparison.after.name), [about], out, mask, [effort(comparison.analysis)])
+    with spool(out) as found:
+        counts = found.add(with_source(comparison_features(comparison, labels), comparison.after.name))
+        about = about_comparison(comparison) | {"found": by_class(comparison.spec, counts)}
+        return _finish(found, [about], out, mask, [effort(comparison.analysis)])
 
 
 def items_to_files(home: Home, items: Sequence[Item], out: Path | None, mask: Path | None) -> dict[str, Any]:
     """The same files and summary from runs of the catalogue."""
-    found: list[Feature] = []
     runs = []
     targets = _masks([str(item["properties"]["title"]) for item in items], mask)
-    for item, target in zip(items, targets, strict=True):
-        kept = json.loads(home.asset_path(item["assets"]["features"]["href"]).read_text("utf-8"))
-        found += kept["features"]
-        runs += [run | {"item": reference(item)} for run in kept["flyonce"]["runs"]]
-        if target is not None:
-            write_atomically(target, home.asset_path(item["assets"]["mask"]["href"]).read_bytes())
-    return _finish(found, runs, out, mask)
+    with spool(out) as found:
+        for item, target in zip(items, targets, strict=True):
+            kept = json.loads(home.asset_path(item["assets"]["features"]["href"]).read_text("utf-8"))
+            found.add(kept["features"])
+            runs += [run | {"item": reference(item)} for run in kept["flyonce"]["runs"]]
+            if target is not None:
+                write_atomically(target, home.asset_path(item["assets"]["mask"]["href"]).read_bytes())
+        return _finish(found, runs, out, mask)
 
 
 def check_targets(out: Path | None, mask: Path | None) -> None:
@@ -109,9 +109,23 @@ def working_folder(target: Path | None) -> Iterator[Path]:
         yield Path(folder)
 
 
-def by_class(spec: ModelSpec, found: Sequence[Feature]) -> dict[str, int]:
+@contextmanager
+def spool(out: Path | None) -> Iterator[Spool]:
+    """Where features wait for their file, on the disk that it goes to. Raises `Refused` (disk-full)."""
+    if out is None:
+        with Spool(None) as found:
+            yield found
+        return
+    with room_on_disk(out), Spool(out.absolute().parent) as found:
+        yield found
+
+
+def classes_of(found: Iterable[Feature]) -> Counter[str]:
+    return Counter(feature["properties"]["class"] for feature in found)
+
+
+def by_class(spec: ModelSpec, counts: Counter[str]) -> dict[str, int]:
     """How many of each class, those that were looked for and not found included."""
-    counts = Counter(feature["properties"]["class"] for feature in found)
     return {name: counts[name] for name in spec.classes}
 
 
@@ -123,9 +137,9 @@ def _masks(names: Sequence[str], mask: Path | None) -> list[Path | None]:
     return [mask / f"{index:03d}-{Path(name).stem}.tif" for index, name in enumerate(names, start=1)]
 
 
-def with_source(found: Sequence[Feature], source: str) -> list[Feature]:
+def with_source(found: Iterable[Feature], source: str) -> Iterator[Feature]:
     """The features, each saying which file or item it was found in."""
-    return [{**feature, "properties": {**feature["properties"], "source": source}} for feature in found]
+    return ({**feature, "properties": {**feature["properties"], "source": source}} for feature in found)
 
 
 def effort(analysis: Analysis) -> dict[str, float]:
@@ -138,20 +152,18 @@ def effort(analysis: Analysis) -> dict[str, float]:
 
 
 def _finish(
-    found: Sequence[Feature],
+    found: Spool,
     runs: list[dict[str, Any]],
     out: Path | None,
     mask: Path | None,
     worked: Sequence[dict[str, float]] = (),
 ) -> dict[str, Any]:
     if out is not None:
-        with room_on_disk(out):
-            write_atomically(out, encode(found, {"runs": runs}))
-    counts = Counter(feature["properties"]["class"] for feature in found)
+        write_atomically(out, found.document({"runs": runs}))
     return {
-        "found": len(found),
-        "by_class": dict(sorted(counts.items())),
-        "area_m2": round(sum(feature["properties"]["area_m2"] for feature in found), 3),
+        "found": found.count,
+        "by_class": dict(sorted(found.by_class.items())),
+        "area_m2": round(found.area_m2, 3),
         "out": str(out) if out else None,
         "mask": str(mask) if mask else None,
         "runs": [run | cost for run, cost in zip(runs, worked, strict=True)] if worked else runs,

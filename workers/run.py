@@ -6,6 +6,7 @@ down with it, is split into its items, so that one poisoned tile costs itself an
 
 import asyncio
 import concurrent.futures
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,14 @@ import distributed
 from imagery.errors import Refused
 
 LOOK_UP_SECONDS = 5.0
+NO_WORKER_SECONDS = 180.0
+"""Without a single worker, after which a run is given up: one that was lost is started again within seconds, on a busy
+machine within a minute."""
 _LOST = "The Dask scheduler was lost in mid-run. Tiles that were done are kept: run it again to go on from there."
+_NO_WORKERS = (
+    f"The Dask scheduler has had no worker for {NO_WORKER_SECONDS:.0f} s. Tiles that were done are kept: look at the "
+    "workers' logs (often memory), start them (`flyonce node`), and run it again."
+)
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -44,6 +52,10 @@ class SchedulerLostError(RuntimeError):
     """The Dask scheduler went away in mid-run. What was computed is kept in the tile cache; run it again."""
 
 
+class WorkersLostError(SchedulerLostError):
+    """The scheduler is there, and no worker has been for `NO_WORKER_SECONDS`. What was computed is kept."""
+
+
 def group(items: Iterable[Item], size: int) -> Iterator[tuple[Item, ...]]:
     """Tuples of `size` items in their order, the last one shorter."""
     if size < 1:
@@ -67,8 +79,8 @@ def spread(
     function, since it may run more than once. `items` is drawn from lazily: at most `in_flight` tasks (0: three for
     each worker thread) are known to the scheduler or wait here for the caller.
 
-    Raises `SchedulerLostError` when the scheduler itself is lost. A caller that stops drawing (closes this generator)
-    cancels what runs.
+    Raises `SchedulerLostError` when the scheduler itself or the last worker is lost for good. A caller that stops
+    drawing (closes this generator) cancels what runs.
     """
     tasks = _Tasks(group(items, chunk))
     limit = in_flight or 3 * max(1, sum(client.nthreads().values()))  # type: ignore[no-untyped-call]
@@ -80,8 +92,10 @@ def spread(
             if not running:
                 return
             for future in _finished(client, list(running)):
-                task = running.pop(future)
-                answers, error = _outcome(future)
+                outcome = _outcome(future)
+                if outcome is None:
+                    continue
+                task, (answers, error) = running.pop(future), outcome
                 if error is None:
                     yield from _answers(work, task.items, answers)
                 elif task.again:
@@ -130,7 +144,9 @@ def _answers(work: object, items: tuple[Item, ...], answers: Sequence[Answer]) -
 
 
 def _finished(client: distributed.Client, futures: "list[distributed.Future[Any]]") -> "list[distributed.Future[Any]]":
-    """Those that are done, at least one; looks up now and then, to see whether the scheduler is still there."""
+    """Those that are done, at least one; looks up now and then, whether scheduler and workers are still there."""
+    alone: float | None = None
+    """Since when there has been no worker."""
     while True:
         try:
             with client.as_current():
@@ -138,10 +154,20 @@ def _finished(client: distributed.Client, futures: "list[distributed.Future[Any]
         except TimeoutError:
             if client.status != "running":
                 raise SchedulerLostError(_LOST) from None
+            alone = None if _has_workers(client) else alone or time.monotonic()
+            if alone is not None and time.monotonic() - alone > NO_WORKER_SECONDS:
+                raise WorkersLostError(_NO_WORKERS) from None
         except (asyncio.CancelledError, concurrent.futures.CancelledError, OSError) as error:
             raise SchedulerLostError(_LOST) from error
         else:
             return list(done)
+
+
+def _has_workers(client: distributed.Client) -> bool:
+    try:
+        return bool(client.nthreads())  # type: ignore[no-untyped-call]
+    except (asyncio.CancelledError, concurrent.futures.CancelledError, OSError) as error:
+        raise SchedulerLostError(_LOST) from error
 
 
 class WorkError(Exception):
@@ -164,14 +190,17 @@ def _told(error: BaseException) -> str:
     return " ".join(f"{name}: {error}".split())
 
 
-def _outcome(future: "distributed.Future[Any]") -> tuple[Any, BaseException | None]:
-    """What the task returned, or what it raised. A result whose worker dies before it is fetched is computed again by
-    Dask, and may fail then."""
+def _outcome(future: "distributed.Future[Any]") -> tuple[Any, BaseException | None] | None:
+    """What the task returned and what it raised, of which one is None. A result that is lost with its worker before it
+    was fetched is computed again by Dask: it may fail then, or not be there yet (None)."""
     try:
-        if future.status == "error":
-            return None, future.exception()  # type: ignore[no-untyped-call]
-        if future.status == "finished":
-            return future.result(), None
+        match future.status:
+            case "error":
+                return None, future.exception()  # type: ignore[no-untyped-call]
+            case "finished":
+                return future.result(), None
+            case "lost" | "pending":
+                return None
     except distributed.KilledWorker as error:
         return None, error
     except (asyncio.CancelledError, concurrent.futures.CancelledError, OSError) as error:

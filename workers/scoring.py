@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from detectors.base import Detector, ModelSpec
+from imagery.tiles import Window
+from workers.jobs import Dtype
 
-Dtype = Literal["float32", "bfloat16"]
-"""Of the network's arithmetic; pixels and scores are bytes in any case."""
 NOT_ANALYSED = 255
 LARGEST_BATCH = 16
 BUDGET = 0.8
@@ -56,10 +56,12 @@ class Scored:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Staged:
-    """One window: `pixels` uint8 [3, H, W], `valid` bool [H, W]."""
+    """What the network is given of one window: `pixels` uint8 [3, H, W], `valid` bool [H, W]."""
 
     pixels: Tensor
     valid: Tensor
+    place: Window
+    """Where that lies in the window, from its upper left corner."""
 
 
 def best_device() -> str:
@@ -89,6 +91,30 @@ def classify(scores: Tensor, valid: Tensor, thresholds: tuple[int, ...]) -> tupl
         mask.masked_fill_(plane > top, index + 1)
         top = torch.maximum(top, plane)
     return mask.masked_fill_(~valid, NOT_ANALYSED), top
+
+
+def needed(valid: NDArray[np.bool_], spec: ModelSpec) -> Window:
+    """The part of a window that decides the valid cells of its core, from the window's upper left corner.
+
+    `valid`: bool [H, W] of the whole window. The part is those cells with `spec.halo` around them, out to multiples of
+    `spec.lattice`: a function of the window alone, as all that a tile's answer depends on.
+    """
+    whole = Window(0, 0, *valid.shape)
+    if not spec.lattice or valid.all():
+        return whole
+    core = whole.grow(-spec.halo)
+    inside = valid[core.slices_in(whole)]
+    rows, cols = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
+    if not len(rows):
+        return whole
+
+    def out(first: int, last: int) -> tuple[int, int]:
+        start = first // spec.lattice * spec.lattice
+        return start, -(-last // spec.lattice) * spec.lattice - start
+
+    # The first cell's halo reaches from the window's edge as far in as the cell lies in the core.
+    (row, height), (col, width) = (out(int(at[0]), int(at[-1]) + 1 + 2 * spec.halo) for at in (rows, cols))
+    return Window(row, col, height, width).intersect(whole)
 
 
 class Scorer:
@@ -127,12 +153,33 @@ class Scorer:
         """Windows that the device is given at a time: less than `batch` once its memory was not enough."""
 
     def stage(self, pixels: Pixels) -> Staged:
-        """A window ready to go to the device: for a GPU in pinned memory, which the calling thread fills."""
-        data, valid = torch.from_numpy(pixels.data), torch.from_numpy(pixels.valid)
-        return Staged(data.pin_memory(), valid.pin_memory()) if self.device == "cuda" else Staged(data, valid)
+        """A window ready to go to the device: for a GPU in pinned memory, which the calling thread fills.
+
+        A CPU is given no more of it than is `needed`; a GPU is kept busy by batches of one size.
+        """
+        whole = Window(0, 0, *pixels.valid.shape)
+        if self.device == "cuda":
+            data, valid = torch.from_numpy(pixels.data), torch.from_numpy(pixels.valid)
+            return Staged(data.pin_memory(), valid.pin_memory(), whole)
+        place = needed(pixels.valid, self.spec)
+        rows, cols = place.slices_in(whole)
+        data, valid = torch.from_numpy(pixels.data[:, rows, cols]), torch.from_numpy(pixels.valid[rows, cols])
+        return Staged(data.contiguous(), valid.contiguous(), place)
 
     def __call__(self, windows: Sequence[Staged]) -> list[Scored]:
-        """The cores of `windows`, in their order; each batch is padded to the size that is fixed."""
+        """The cores of `windows`, in their order; each batch is padded to the size that is fixed, and holds windows of
+        which the same part is needed."""
+        scored: dict[int, Scored] = {}
+        places: dict[Window, list[int]] = {}
+        for index, window in enumerate(windows):
+            places.setdefault(window.place, []).append(index)
+        for place, indices in places.items():
+            alike = [windows[index] for index in indices]
+            scored.update(zip(indices, (self._whole(one, place) for one in self._scored(alike)), strict=True))
+        return [scored[index] for index in range(len(windows))]
+
+    def _scored(self, windows: Sequence[Staged]) -> list[Scored]:
+        """Windows of one size through the device; of each the cells of its core that were given."""
         scored: list[Scored] = []
         while len(scored) < len(windows):
             size = self.fits
@@ -149,12 +196,27 @@ class Scorer:
             scored += [Scored(mask[index], top[index], each) for index in range(len(part))]
         return scored
 
+    def _whole(self, scored: Scored, place: Window) -> Scored:
+        """The whole core; what was not given has no pixels."""
+        core = self._core()
+        inside = core.intersect(place)
+        if inside == core:
+            return scored
+        shape = (core.height, core.width)
+        mask, top = np.full(shape, NOT_ANALYSED, np.uint8), np.zeros(shape, np.uint8)
+        mask[inside.slices_in(core)], top[inside.slices_in(core)] = scored.mask, scored.top
+        return Scored(mask, top, scored.seconds)
+
+    def _core(self) -> Window:
+        """In a window, from its upper left corner."""
+        return Window(self.spec.halo, self.spec.halo, self.spec.core, self.spec.core)
+
     def _run(self, windows: Sequence[Staged], size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         if self.device == "cpu" or self._instead is not None:
-            mask, top = self._forward(self._instead or self.detector, *_batch(windows, size, "cpu"))
+            mask, top = self._forward(self._instead or self.detector, windows[0].place, *_batch(windows, size, "cpu"))
             return mask.numpy(), top.numpy()
         with self._stream() as stream, torch.cuda.stream(stream):
-            mask, top = self._forward(self.detector, *_batch(windows, size, "cuda"))
+            mask, top = self._forward(self.detector, windows[0].place, *_batch(windows, size, "cuda"))
             fetched = tuple(torch.empty(plane.shape, dtype=plane.dtype, pin_memory=True) for plane in (mask, top))
             for there, here in zip((mask, top), fetched, strict=True):
                 here.copy_(there, non_blocking=True)
@@ -176,12 +238,11 @@ class Scorer:
                 return True
             return False
 
-    def _forward(self, detector: Detector, pixels: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-        spec = self.spec
-        core = slice(spec.halo, spec.halo + spec.core)
+    def _forward(self, detector: Detector, place: Window, pixels: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        rows, cols = self._core().intersect(place).slices_in(place)
         with torch.inference_mode(), self.precision(pixels.device.type):
-            scores = detector.scores(pixels, valid)[:, :, core, core]
-            return classify(scores, valid[:, core, core], spec.thresholds)
+            scores = detector.scores(pixels, valid)[:, :, rows, cols]
+            return classify(scores, valid[:, rows, cols], self.spec.thresholds)
 
     def precision(self, device: str) -> AbstractContextManager[object]:
         """The block in which the network computes in `dtype`."""
@@ -211,7 +272,8 @@ class Scorer:
         torch.cuda.set_per_process_memory_fraction(min(1.0, (allowed + torch.cuda.memory_reserved()) / total))
         before = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
-        blank = Staged(torch.zeros(3, side, side, dtype=torch.uint8), torch.ones(side, side, dtype=torch.bool))
+        pixels, valid = torch.zeros(3, side, side, dtype=torch.uint8), torch.ones(side, side, dtype=torch.bool)
+        blank = Staged(pixels, valid, Window(0, 0, side, side))
         try:
             self._run([blank], spec.batch)
         except torch.OutOfMemoryError:

@@ -4,6 +4,7 @@ task, contents named by digest, and a source that changes under the run told fro
 
 import hashlib
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,6 +16,7 @@ import numpy as np
 from imagery.errors import Refused
 from imagery.mosaic import Mosaic, Raster, Readable, reader
 from imagery.reader import Pixels
+from imagery.remote import forget, is_remote
 from imagery.sources import Source
 from imagery.tiles import GroundGrid, Window
 from workers.located import locate, stored_name
@@ -22,6 +24,10 @@ from workers.tilecache import key_of
 
 IDLE_READERS = 16
 """Open sources that wait for their next task, in one process."""
+
+TRIES = 3
+PAUSE_SECONDS = 0.5
+"""Before the second try of a read over the network; doubled for each one after."""
 
 _READER = 1
 """Of `imagery.reader`: raised when it would give other pixels for the same file."""
@@ -90,10 +96,27 @@ def read_all(sheets: Sequence[Sheet], window: Window) -> list[Pixels]:
     """The window on every sheet. Raises `Refused`: source-changed, unreadable, and as `locate` does."""
     read = []
     for sheet in sheets:
-        with _READERS.borrow(sheet.origin) as opened:
-            read.append(opened.read(sheet.grid, window))
+        read.append(_read(sheet, window))
         sheet.origin.check()
     return read
+
+
+def _read(sheet: Sheet, window: Window) -> Pixels:
+    """The window on one sheet; what comes over the network is asked for again where an answer breaks off."""
+    far = [file for file in files(sheet.origin.source) if is_remote(file)]
+    for attempt in range(TRIES):
+        try:
+            with _READERS.borrow(sheet.origin) as opened:
+                return opened.read(sheet.grid, window)
+        except Refused as refused:
+            if refused.reason != "unreadable" or not far:
+                raise
+            for file in far:
+                forget(file)
+            if attempt == TRIES - 1:
+                raise
+        time.sleep(PAUSE_SECONDS * 2**attempt)
+    raise AssertionError("a read ends by an answer or by an error")
 
 
 def digest(pixels: Sequence[Pixels]) -> str:

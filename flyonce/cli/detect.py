@@ -25,6 +25,7 @@ from flyonce.cli.running import (
     show,
 )
 from records.settings import Settings
+from workers.jobs import DetectJob, Dtype
 
 if TYPE_CHECKING:
     from detectors.base import ModelSpec
@@ -33,11 +34,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _ReadAs:
-    """How files become sources."""
+    """How files become sources, and how exactly they are looked at."""
 
     pixels: bool
     gsd: float | None
     mosaic: bool
+    dtype: Dtype
 
 
 def detect(
@@ -63,12 +65,15 @@ def detect(
     box: Annotated[
         list[str] | None, typer.Option("--box", metavar="W,S,E,N", help="sam: a thing, by a box about it.")
     ] = None,
+    dtype: Annotated[
+        Dtype, typer.Option("--dtype", help="Of the network's arithmetic; part of the result's key.")
+    ] = "float32",
     as_json: AsJson = False,
 ) -> None:
     """Find things in pictures: polygons with class, score and area, and a mask. 目标识别。
 
     For items of the catalogue the run is written back as an item of `detections`, and what was found becomes candidates
-    for `flyonce review`.
+    for `flyonce review`. A video is analysed key frame by key frame, each with its second.
     """
     from detectors import registry
     from tickets.codes import load_codes
@@ -88,13 +93,14 @@ def detect(
         return
     at = Where(workers or settings.workers, scheduler or settings.scheduler)
     if of_catalogue:
-        summary = _items(settings, detector, sources, gsd, change, labels, at, out, mask)
+        asked = partial(DetectJob, detector, gsd=gsd, change=change, dtype=dtype)
+        summary = _items(settings, asked, sources, labels, at, out, mask)
     elif change is not None:
         fail("--change is for items of the catalogue.", "Ingest the files first; or compare them by `flyonce change`.")
     elif mosaic and pixels:
         fail("--mosaic puts files where they lie on the ground; --pixels leaves that aside.", "Give one of them.")
     else:
-        read_as = _ReadAs(pixels, gsd, mosaic)
+        read_as = _ReadAs(pixels, gsd, mosaic, dtype)
         paths = [Path(source) for source in sources]
         summary = _files(spec, paths, read_as, labels, at, out, mask, settings, refine)
     show(summary, as_json)
@@ -138,7 +144,7 @@ def _files(
 
         def analysed(one: Input, raw: Path) -> Detection:
             there = one if shares_files(client) else stored(one, DirectoryStore(settings.files_dir))
-            found = run(client, spec, there, raw, cache=kept, progress=progress)
+            found = run(client, spec, there, raw, dtype=read_as.dtype, cache=kept, progress=progress)
             return tighten(replace(found, input=one))
 
         return detect_to_files(analysed, inputs, labels, out, mask)
@@ -172,7 +178,7 @@ def _point_at(
     asked += [Prompt(box=(w, s, e, n)) for w, s, e, n in (_numbers(text, 4) for text in boxes)]
     sam = Sam.load()
     grid, regions = prompted(one, sam, asked)
-    found = features(regions, grid, sam.spec.classes, labels, cell_m=sam.spec.gsd, min_area=0.0)
+    found = list(features(regions, grid, sam.spec.classes, labels, cell_m=sam.spec.gsd, min_area=0.0))
     if out is not None:
         write_atomically(out, encode(found, {"runs": [{"detector": "sam", "source": about_input(one)}]}))
     if as_json:
@@ -193,10 +199,8 @@ def _numbers(text: str, count: int) -> list[float]:
 
 def _items(
     settings: Settings,
-    detector: str,
+    asked: Callable[[str], DetectJob],
     sources: list[str],
-    gsd: float | None,
-    change: str | None,
     labels: "Labels",
     at: Where,
     out: Path | None,
@@ -205,17 +209,19 @@ def _items(
     from records.engine import transaction
     from tickets import store
     from workers.captures import get_item
+    from workers.frames import captures_in
     from workers.home import Home
-    from workers.jobs import DetectJob
     from workers.propose import proposals
     from workers.publish import run_detection
     from workers.results import items_to_files
 
     with Home.open(settings, create=False) as home, at.connected() as client, bar() as progress:
-        compared = get_item(home, change) if change else None
-        jobs = [DetectJob(detector, source, gsd, change) for source in sources]
+        jobs = [asked(name) for name in dict.fromkeys(one for source in sources for one in captures_in(home, source))]
+        compared = {job.change: get_item(home, job.change) for job in jobs if job.change}
         items = [run_detection(home, client, job, labels, progress=progress) for job in jobs]
-        proposed = [proposals(home, item, compared) for item in items]
+        proposed = [
+            proposals(home, item, compared.get(job.change or "")) for job, item in zip(jobs, items, strict=True)
+        ]
         explain(*(note for _, notes in proposed for note in notes))
         with transaction(home.engine) as conn:
             events = [event for seen, _ in proposed for event in store.record(conn, seen)]

@@ -58,7 +58,7 @@ def test_a_full_disk_is_named_and_the_next_run_goes_on(client, small_disk, tmp_p
     assert told["tiles_kept"] > 0
     assert told["failed_tiles"] == []
     fresh = detect(client, SPEC, source, tmp_path / "raw.tif", load=load)
-    assert summary["found"] == len(detection_features(fresh, label))
+    assert summary["found"] == len(list(detection_features(fresh, label)))
 
 
 def test_a_cache_on_a_full_disk_costs_time_and_no_result(client, small_disk, tmp_path):

@@ -17,6 +17,7 @@ from workers.detect import detect
 from workers.inputs import open_input
 from workers.outputs import about_detection, detection_features, write_mask
 from workers.testing import SPEC, Bright, label, load, patches, write_raster
+from workers.tilecache import CacheAt
 from workers.vectors import encode
 
 
@@ -173,3 +174,16 @@ def test_a_tile_that_cannot_be_read_is_not_analysed_and_reported(clusters, tmp_p
     expected[failure.item.core.slices_in(found.extent)] = 255
     assert (mask == expected).all()
     assert about_detection(found)["not_analysed_m2"] == {"failed": 256}
+
+
+def test_another_dtype_is_another_result_and_says_so(clusters, tmp_path):
+    source = open_input(write_raster(tmp_path / "a.tif", patches(np.random.default_rng(3), 40, 40)))
+    cache = CacheAt(str(tmp_path / "tiles"))
+
+    def answered(dtype):
+        found = detect(clusters[1], SPEC, source, tmp_path / "m.tif", load=load, dtype=dtype, cache=cache)
+        assert about_detection(found)["dtype"] == dtype
+        return found.analysis.kept, found.analysis.tiles
+
+    first, tiles = answered("float32")
+    assert (first, answered("float32"), answered("bfloat16")) == (0, (tiles, tiles), (0, tiles))

@@ -4,13 +4,15 @@ import hashlib
 import json
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import distributed
 import numpy as np
 import pytest
 from pyproj import Geod, Transformer
-from shapely.geometry import Point, Polygon
+from shapely.geometry import Point, Polygon, shape
 
 from catalog_api.access import Reader
 from imagery.camera import Camera
@@ -21,17 +23,24 @@ from imagery.simulator.place import CRS
 from imagery.simulator.simulate import Simulation, simulate
 from imagery.values import Attitude, Lens
 from imagery.video import ffmpeg, frame, probe
+from records import jobs
 from records.engine import transaction
 from sharing.policy import LOCAL_OPERATOR
 from stac import flights
 from stac.flight_tables import Sender
 from stac.flight_values import Announced, Plan
-from stac.store import Query
+from stac.store import Item, Query
 from tickets.codes import load_codes
+from workers.captures import get_item
+from workers.cluster import connect
+from workers.frames import captures_in
 from workers.home import Home
 from workers.ingest import catalogue, ingest
 from workers.intake import walk
+from workers.jobs import DetectJob
 from workers.looking import look
+from workers.loop import Engine, perform
+from workers.propose import captures_of
 from workers.receiving import receive
 from workers.taking import report_of, take
 
@@ -200,3 +209,113 @@ def test_an_offset_that_was_said_holds_for_the_look_as_well(made: Simulation, ho
     (item,) = (one for one in home.catalog.search(Query(("videos",))).items if "original" in one["assets"])
     assert item["properties"]["flyonce:log_offset"] == {"seconds": -20.0, "source": "said", "sigma": 0.5}
     assert "thumbnail" in item["assets"]
+
+
+@pytest.fixture
+def alone() -> Iterator[distributed.Client]:
+    with connect(workers=1, processes=False) as client:
+        yield client
+
+
+class Local(Engine):
+    """Uses a cluster of threads."""
+
+    def __init__(self, client: distributed.Client) -> None:
+        super().__init__("", 1)
+        self._shared = client
+
+    def client(self) -> distributed.Client:
+        return self._shared
+
+
+def taken_in(home: Home, folder: Path) -> str:
+    """The item of the one video in a folder."""
+    accepted = ingest(home, [folder], "film", "420902").accepted
+    (video,) = (one.item for one in accepted if "original" in get_item(home, one.item)["assets"])
+    return video
+
+
+def detected(home: Home, client: distributed.Client, source: str) -> dict[str, Any]:
+    """What a job over this source came to."""
+    with transaction(home.engine) as conn:
+        job = DetectJob("debris", source)
+        jobs.enqueue(conn, job.kind, job.to_payload())
+    row = jobs.lease(home.engine, "test", 600, kinds=["detect"])
+    assert row is not None
+    perform(home, Local(client), load_codes(None), row)
+    done = jobs.get(home.engine, row.id)
+    assert done is not None
+    assert done.state is jobs.State.DONE, done.error
+    assert done.result is not None
+    return done.result
+
+
+def findings(home: Home, run: Item) -> dict[str, Any]:
+    kept: dict[str, Any] = json.loads(home.asset_path(run["assets"]["features"]["href"]).read_text("utf-8"))
+    return kept
+
+
+def test_a_video_is_analysed_frame_by_frame_and_findings_lie_where_its_pose_puts_them(
+    made: Simulation, home: Home, alone: distributed.Client, tmp_path: Path
+) -> None:
+    (folder := tmp_path / "card").mkdir()
+    for name in ("video.mp4", "video.SRT"):
+        shutil.copy(made.folder / "after" / name, folder / name)
+    video = taken_in(home, folder)
+    result = detected(home, alone, video)
+    runs = [get_item(home, name) for name in result["items"]]
+    captures = [captures_of(run)[0] for run in runs]
+    assert captures == captures_in(home, video)
+    assert len(captures) == len(set(captures)) > 1
+    truth = json.loads(made.poses.read_text())
+    (poses,) = (one["frames"] for one in truth["videos"] if one["file"].startswith("after"))
+    placed = 0
+    for capture, run in zip(captures, runs, strict=True):
+        frame_of = get_item(home, capture)["properties"]
+        kept = findings(home, run)
+        (about,) = kept["flyonce"]["runs"]
+        assert about["seconds"] == frame_of["flyonce:seconds"]
+        assert about["source"]["gsd_from"] == "pose"
+        pose = poses[round(about["seconds"] * 5)]
+        scaled = Lens(**truth["photos"][0]["lens"])
+        camera = Camera(scaled, Attitude(**pose["attitude"]), pose["height_above_ground"])
+        for feature in kept["features"]:
+            middle = shape(feature["geometry"]).exterior.coords[0]
+            across = camera.to_ground(np.array([middle]) * 1600 / 640)
+            lon, lat = TO_DEGREES.transform(pose["easting"] + across[:, 0], pose["northing"] + across[:, 1])
+            ground = shape(feature["properties"]["ground"])
+            assert ground.is_valid
+            corners = np.array(ground.exterior.coords)
+            _, _, off = GEOD.inv(np.full(len(corners), lon), np.full(len(corners), lat), *corners.T)
+            assert float(np.min(off)) < feature["properties"]["error_m"]
+            placed += 1
+    assert placed > 0
+    assert len(result["events"]) > 0
+
+
+def test_a_video_that_does_not_tell_where_it_looks_is_analysed_without_a_place(
+    made: Simulation, home: Home, alone: distributed.Client, tmp_path: Path
+) -> None:
+    (folder := tmp_path / "card").mkdir()
+    shutil.copy(made.folder / "after/video.mp4", folder / "plain.mp4")
+    seconds = probe(folder / "plain.mp4").seconds
+    log = "".join(f"{i / 2},30.6,{114 + i / 1e5}\n" for i in range(int(seconds * 2) + 1))
+    (folder / "plain.csv").write_text("seconds,lat,lon\n" + log)
+    video = taken_in(home, folder)
+    result = detected(home, alone, video)
+    frames = [get_item(home, name) for name in captures_in(home, video)]
+    assert [one["properties"]["flyonce:seconds"] for one in frames] == list(range(0, int(seconds) + 1, 10))
+    assert {one["geometry"]["type"] for one in frames} == {"Point"}
+    assert len(result["items"]) == len(frames)
+    assert result["events"] == []
+    assert "does not tell its pose" in result["notes"][0]
+    for name in result["items"]:
+        for feature in findings(home, get_item(home, name))["features"]:
+            assert feature["properties"]["ground"] is None
+
+
+def test_a_video_nobody_has_looked_at_is_refused_by_name(home: Home) -> None:
+    with pytest.raises(Refused) as refused:
+        captures_in(home, "videos/none")
+    assert refused.value.reason == "no-such-item"
+    assert captures_in(home, "photos/1") == ["photos/1"]

@@ -2,13 +2,16 @@
 
 import time
 
+import dask
+import distributed
 import numpy as np
 import pytest
+from dask.utils import parse_timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workers.cluster import connect
-from workers.run import Done, Failed, group, spread
+from workers.run import Done, Failed, WorkersLostError, group, spread
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +80,21 @@ def test_items_are_drawn_no_further_than_the_tasks_in_flight(client):
 def test_a_task_that_answers_for_too_few_items_is_a_programming_error(client):
     with pytest.raises(ValueError, match="1 answers for 2 items"):
         list(spread(client, lambda items: squares(items[:1]), range(2), chunk=2))
+
+
+def test_a_run_without_a_single_worker_ends_by_name_instead_of_waiting_for_ever(monkeypatch):
+    monkeypatch.setattr("workers.run.LOOK_UP_SECONDS", 0.05)
+    monkeypatch.setattr("workers.run.NO_WORKER_SECONDS", 0.2)
+    options = {"processes": False, "dashboard_address": None}
+    with (
+        distributed.LocalCluster(n_workers=0, **options) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+        pytest.raises(WorkersLostError, match="no worker"),
+    ):
+        list(spread(client, list, range(3)))
+
+
+def test_a_worker_that_takes_long_to_start_again_is_waited_for(clusters):
+    """`LocalCluster` would take its nanny away after 15 seconds by default."""
+    assert clusters[1].status == "running"
+    assert parse_timedelta(dask.config.get("distributed.deploy.lost-worker-timeout")) >= 600
