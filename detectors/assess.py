@@ -104,7 +104,7 @@ def unseen(pictures: Sequence[Labelled], about: Mapping[str, str]) -> tuple[list
 def count(detector: Detector, picture: Labelled, place: Place) -> None:
     """Add what `picture` shows of the detector's errors to its place."""
     spec = detector.spec
-    gsd = picture.gsd or spec.gsd
+    gsd = picture.scale
     image = _sheet(picture, gsd, spec.gsd)
     scores = score(detector, image)
     shapes = [(one.kind, affinity.scale(one.polygon, gsd, gsd, origin=(0, 0))) for one in picture.shapes]

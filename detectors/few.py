@@ -207,7 +207,7 @@ def _samples(
     outside: list[NDArray[np.float32]] = []
     first = 0
     for picture in pictures:
-        gsd = picture.gsd or debris.GSD
+        gsd = picture.scale
         source = open_source(picture.path, pixels=True, gsd=gsd)
         grid = GroundGrid(PIXELS, debris.GSD / gsd)
         height, width = math.ceil(picture.height / grid.cell), math.ceil(picture.width / grid.cell)

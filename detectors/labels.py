@@ -55,6 +55,17 @@ class Labelled:
     whole: bool = True
     """Whether a person looked for everything on it: else nothing is known of the ground outside of its shapes."""
 
+    @property
+    def scale(self) -> float:
+        """`gsd`. Raises `Refused` (no-gsd): at a wrong scale nothing is learned, and figures mean nothing."""
+        if not self.gsd:
+            raise Refused(
+                "no-gsd",
+                f"{self.path}: nothing tells how many metres of ground a pixel is.",
+                'Say it: --gsd M, or "gsd" in the labels\' image entry 请用 --gsd 给出每像素米数。',
+            )
+        return self.gsd
+
 
 @dataclass(frozen=True, slots=True)
 class Left:

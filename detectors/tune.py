@@ -6,7 +6,7 @@ thresholds are chosen for a wanted precision. One seed, machine and thread count
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -75,14 +75,13 @@ def tune(
     folder: Path,
     *,
     cache: Path,
-    start: Mapping[str, Tensor] | None = None,
     say: Say = told,
     stage: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Write NAME.safetensors, its item NAME.json, NAME-curve.png and NAME-examples.png into `folder`.
 
-    `start`: weights to go on from, the shipped ones where None. `cache`: of simulated blocks. `stage`: is told what
-    comes next. Returns what was learned, JSON-ready. Raises `Refused`: few-labels, unknown-class, and as reading
+    It goes on from the shipped weights. `cache`: of simulated blocks. `stage`: is told what comes next. Returns what
+    was learned, JSON-ready. Raises `Refused`: few-labels, unknown-class, no-gsd, and as reading
     pictures does.
     """
     check(labels, wish)
@@ -92,7 +91,7 @@ def tune(
     replayed = drawn(cache, wish.blocks, 0) if wish.blocks and wish.own else []
     plan = Plan(wish.seed, wish.steps, wish.batch, wish.rate, frames_share=0.7, backgrounds_share=0.0)
     groups = [Group(learn, 0.7, pasted=0.1), Group(replayed, 0.3, pasted=0.1)]
-    net, losses = train(groups, plan, _start(wish, start), classes=len(wish.classes), frozen=True, say=say)
+    net, losses = train(groups, plan, _start(wish), classes=len(wish.classes), frozen=True, say=say)
     about = _about(wish, plan, parts, data_hash([*learn, *replayed]), losses)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{wish.name}.safetensors"
@@ -160,7 +159,7 @@ def kept(pictures: Sequence[Labelled]) -> list[Labelled]:
 
 def sample_of(picture: Labelled, classes: Sequence[str]) -> Sample:
     """A picture at the model's GSD with its label: what was rejected is a look-alike, what nobody looked at unknown."""
-    gsd = picture.gsd or debris.GSD
+    gsd = picture.scale
     seen = sheet_of(picture)
     height, width = seen.valid.shape
     shapes = [(one.kind, affinity.scale(one.polygon, gsd, gsd, origin=(0, 0))) for one in picture.shapes]
@@ -175,7 +174,7 @@ def sample_of(picture: Labelled, classes: Sequence[str]) -> Sample:
 
 def sheet_of(picture: Labelled) -> Sheet:
     """The picture at the model's GSD."""
-    gsd = picture.gsd or debris.GSD
+    gsd = picture.scale
     grid = GroundGrid(PIXELS, debris.GSD / gsd)
     window = Window(0, 0, math.ceil(picture.height / grid.cell), math.ceil(picture.width / grid.cell))
     with reader(open_source(picture.path, pixels=True, gsd=gsd)) as opened:
@@ -183,13 +182,12 @@ def sheet_of(picture: Labelled) -> Sheet:
     return Sheet(pixels.data, pixels.valid)
 
 
-def _start(wish: Wish, start: Mapping[str, Tensor] | None) -> dict[str, Tensor]:
-    """The weights to go on from. For classes of one's own the last layer keeps what it knows of the ground and of
+def _start(wish: Wish) -> dict[str, Tensor]:
+    """The shipped weights. For classes of one's own the last layer keeps what it knows of the ground and of
     look-alikes, and begins the classes anew."""
     shipped = checkpoint.FOLDER / f"debris-{debris.spec.version}.safetensors"
-    given = dict(start if start is not None else checkpoint.read(shipped, debris.spec.weights_sha256))
-    wanted = len(wish.classes) + 2
-    if not wish.own or given["head.weight"].shape[0] != wanted:
+    given = dict(checkpoint.read(shipped, debris.spec.weights_sha256))
+    if not wish.own:
         torch.manual_seed(wish.seed)
         fresh = Net(len(wish.classes)).head.state_dict()
         for part in ("weight", "bias"):
@@ -265,7 +263,7 @@ def _examples(ready: Debris, parts: Split) -> list[sketches.Example]:
     for words, pictures in (("held out", parts.held), ("learned", parts.learn)):
         for picture in pictures:
             seen = sheet_of(picture)
-            share = (picture.gsd or debris.GSD) / debris.GSD
+            share = picture.scale / debris.GSD
             cells = [(one.kind, affinity.scale(one.polygon, share, share, origin=(0, 0))) for one in picture.shapes]
             for kind, polygon in cells:
                 if kind != IGNORE and len(out) < _EXAMPLES:

@@ -178,3 +178,14 @@ def test_of_reviewed_pictures_only_what_was_reviewed_is_learned(tmp_path):
     assert label[140, 140] == UNKNOWN, "an outline that nobody reviewed is not clean ground"
     assert (sample_of(whole, ("pool",)).label == UNKNOWN).mean() < 0.05
     assert Labels([seen]).kinds == {"pool": 1, REJECTED: 1}
+
+
+def test_pictures_of_unknown_scale_are_refused(tmp_path):
+    path = site(tmp_path)
+    document = json.loads(path.read_text())
+    del document["images"][0]["gsd"]
+    path.write_text(json.dumps(document))
+    labels = read_labels([path], classes=("pool",))
+    with pytest.raises(Refused) as refused:
+        tune(labels, few_steps(), tmp_path / "shelf", cache=tmp_path, say=lambda *_: None)
+    assert (refused.value.reason, "--gsd" in refused.value.remedy) == ("no-gsd", True)
