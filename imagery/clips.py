@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
-from imagery.footprints import Terrain, pose_footprint
+from imagery.footprints import Posed, Terrain, pose_footprint
 from imagery.lens import FULL_FRAME_DIAGONAL
 from imagery.track import Fix, Track
 from imagery.values import Footprint, Lens, Position
@@ -33,9 +33,15 @@ class Seen:
 
     seconds: float
     fix: Fix
-    footprint: Footprint
+    position: Position
+    """The fix's, with all that it may be off by."""
+    posed: Posed
     yaw: float
     pitch: float
+
+    @property
+    def footprint(self) -> Footprint:
+        return self.posed.footprint
 
 
 def lens_of(fix: Fix, width: int, height: int) -> Lens | None:
@@ -76,7 +82,7 @@ def footprints(
         )
         posed, _ = pose_footprint(position, fix.attitude, lens, terrain=terrain)
         if posed is not None:
-            seen.append(Seen(fix.seconds, fix, posed.footprint, fix.attitude.yaw % 360, fix.attitude.pitch))
+            seen.append(Seen(fix.seconds, fix, position, posed, fix.attitude.yaw % 360, fix.attitude.pitch))
     return seen
 
 

@@ -61,8 +61,7 @@ def video_capture(
 
     `beside`: where the video lay when it was sent; `offset`: seconds to add to the times of a GPX or CSV log, where its
     clock and the video's do not tell; `terrain`: the ground that frames are laid on. Raises `Refused`: no-telemetry,
-    offset-unknown, telemetry-of-another-video, and
-    all that `probe` and the readers raise.
+    offset-unknown, telemetry-of-another-video, and all that `probe` and the readers raise.
     """
     clip = probe(path)
     inside = _inside(path, kind, clip)

@@ -8,11 +8,9 @@ from typing import Any, TypeVar
 
 from PIL import Image
 
-from imagery.clips import Seen, key_frames, lens_of
+from imagery.clips import Seen, key_frames
 from imagery.films import GNSS_ERROR, write_moments
-from imagery.footprints import pose_footprint
 from imagery.track import Fix
-from imagery.uncertainty import assumed_sigma
 from imagery.values import Capture, Footprint, Position
 from imagery.video import frame
 from stac.assets import Stored, asset
@@ -66,23 +64,19 @@ def frame_capture(capture: Capture, one: Seen | Fix) -> Capture:
     """One moment of a video as a photo."""
     if isinstance(one, Fix):
         return _placed(capture, one)
-    fix, lens = one.fix, lens_of(one.fix, capture.width, capture.height)
-    position = Position(fix.lon, fix.lat, fix.height, fix.above_ground, GNSS_ERROR)
-    if lens is None or fix.attitude is None or fix.above_ground is None:
-        raise ValueError("a moment that shows ground has a pose")
-    posed, _ = pose_footprint(position, fix.attitude, lens)
+    camera = one.posed.camera
     return replace(
         capture,
         kind="photo",
         media_type="image/jpeg",
         footprint=one.footprint,
-        taken=fix.taken or capture.taken,
-        gsd=None if posed is None else posed.camera.gsd(),
-        position=position,
-        attitude=fix.attitude,
-        lens=lens,
-        sigma=assumed_sigma(position, lens.source, fix.above_ground),
-        camera_height=fix.above_ground,
+        taken=one.fix.taken or capture.taken,
+        gsd=camera.gsd(),
+        position=one.position,
+        attitude=camera.attitude,
+        lens=camera.lens,
+        sigma=one.posed.sigma,
+        camera_height=camera.height,
         track=None,
         seen=(),
         notes=(),

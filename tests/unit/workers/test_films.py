@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ from shapely.geometry import Point, Polygon, shape
 
 from catalog_api.access import Reader
 from imagery.camera import Camera
+from imagery.clips import footprints
 from imagery.errors import Refused
 from imagery.inspect import inspect
 from imagery.simulator.options import Options
 from imagery.simulator.place import CRS
 from imagery.simulator.simulate import Simulation, simulate
-from imagery.values import Attitude, Lens
+from imagery.values import Attitude, Lens, Position
 from imagery.video import ffmpeg, frame, probe
 from records import jobs
 from records.engine import transaction
@@ -33,6 +35,7 @@ from stac.store import Item, Query
 from tickets.codes import load_codes
 from workers.captures import get_item
 from workers.cluster import connect
+from workers.films import frame_capture
 from workers.frames import captures_in
 from workers.home import Home
 from workers.ingest import catalogue, ingest
@@ -137,6 +140,43 @@ def test_videos_that_are_broken_or_no_videos(made: Simulation, tmp_path: Path) -
             inspect(path)
         assert refused.value.reason in ("truncated", "damaged", "no-video", "no-telemetry")
         assert name in refused.value.message
+
+
+class Level:
+    """Ground at one height everywhere."""
+
+    lowest = 0.0
+
+    def __init__(self, height: float) -> None:
+        self.height = height
+
+    def below(self, position: Position, reach: float) -> tuple["Level", float]:
+        return self, self.height
+
+    def heights(self, ground: np.ndarray) -> np.ndarray:
+        return np.zeros(ground.shape[:-1])
+
+
+def test_a_frame_stands_over_the_ground_of_its_video_and_is_off_by_as_much(made: Simulation) -> None:
+    """Telemetry that tells absolute heights alone, a log that may be two seconds off, and an elevation model."""
+    capture = inspect(made.folder / "before/video.mp4")
+    assert capture.track is not None
+    first = capture.track.fixes[0]
+    assert first.height is not None
+    assert first.above_ground is not None
+    track = replace(capture.track, fixes=tuple(replace(fix, above_ground=None) for fix in capture.track.fixes))
+    ground = first.height - first.above_ground
+    exact, doubtful = (
+        footprints(track, capture.width, capture.height, terrain=Level(ground), timing=timing)[3]
+        for timing in (0.0, 2.0)
+    )
+    sure, unsure = frame_capture(capture, exact), frame_capture(capture, doubtful)
+    assert sure.camera_height == pytest.approx(first.above_ground, abs=0.5)
+    assert sure.sigma is not None
+    assert unsure.sigma is not None
+    # The flight is at 5 m/s.
+    assert unsure.sigma.position == pytest.approx(np.hypot(sure.sigma.position, 10.0), rel=0.1)
+    assert unsure.footprint == doubtful.footprint
 
 
 def test_subtitles_inside_the_video_are_read(made: Simulation, tmp_path: Path) -> None:
