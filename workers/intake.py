@@ -10,24 +10,9 @@ from imagery.sniff import media_type
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".ts"})
 TELEMETRY_SUFFIXES = frozenset({".srt", ".gpx", ".csv", ".klv"})
-CAPTURE_SUFFIXES = frozenset(
-    {
-        ".jpg",
-        ".jpeg",
-        ".png",
-        ".tif",
-        ".tiff",
-        ".dng",
-        ".heic",
-        ".mp4",
-        ".mov",
-        ".ts",
-        ".jp2",
-        ".img",
-        ".webp",
-        ".srt",
-        ".gpx",
-    }
+CAPTURE_SUFFIXES = (
+    frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".dng", ".heic", ".jp2", ".img", ".webp", ".srt", ".gpx"})
+    | VIDEO_SUFFIXES
 )
 """Names that promise a capture. A file in a folder with another name is taken only if its content is an image."""
 

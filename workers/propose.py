@@ -43,7 +43,7 @@ def sightings(home: Home, detections: Item, change: Item | None = None) -> list[
     """
     (source,) = captures_of(detections)
     captured = open_captured(home, source)
-    found = _features(home, detections)
+    found = findings_of(home, detections)
     outlines = {index: polygon_of(shape(feature["geometry"])) for index, feature in enumerate(found)}
     error = float(captured.item["properties"]["flyonce:footprint_error_m"])
     placed = {
@@ -60,7 +60,7 @@ def sightings(home: Home, detections: Item, change: Item | None = None) -> list[
             f"{reference(change)} compares with {later}, the detections are of {source}.",
             "Detect in the later capture of the change run.",
         )
-    changed = [shape(feature["geometry"]) for feature in _features(home, change)]
+    changed = [shape(feature["geometry"]) for feature in findings_of(home, change)]
     wanted = on_changed_ground({index: one.outline for index, one in placed.items()}, changed)
     before = open_captured(home, earlier)
     crops = _pictures(home, before, wanted)
@@ -83,7 +83,7 @@ def proposals(home: Home, detections: Item, change: Item | None = None) -> tuple
 
 
 def _unplaced(home: Home, detections: Item, seen: Sequence[Sighting]) -> int:
-    return len(_features(home, detections)) - len(seen)
+    return len(findings_of(home, detections)) - len(seen)
 
 
 def captures_of(run: Item) -> list[str]:
@@ -138,7 +138,8 @@ def _sightings(
     return seen
 
 
-def _features(home: Home, run: Item) -> list[dict[str, Any]]:
+def findings_of(home: Home, run: Item) -> list[dict[str, Any]]:
+    """The GeoJSON features of a run, in the order that its sightings are numbered by."""
     path = home.asset_path(run["assets"]["features"]["href"])
     features: list[dict[str, Any]] = json.loads(path.read_text("utf-8"))["features"]
     return features

@@ -3,9 +3,7 @@
 Of a capture only what was reviewed is known; the rest of it is neither found nor clean.
 """
 
-import json
 from collections.abc import Iterable
-from typing import Any
 
 import shapely
 from shapely import Polygon
@@ -20,7 +18,7 @@ from tickets.states import State
 from tickets.values import Event, Sighting
 from workers.captures import Captured, open_captured
 from workers.home import Home
-from workers.propose import captures_of
+from workers.propose import captures_of, findings_of
 
 WRONG = (State.REJECTED,)
 UNDECIDED = (State.CANDIDATE, State.MERGED, State.WITHDRAWN)
@@ -78,7 +76,7 @@ def _outlines(
     if capture not in into:
         into[capture] = open_captured(home, capture), []
     captured, drawn = into[capture]
-    found = _features(home, item["assets"]["features"]["href"])
+    found = findings_of(home, item)
     for event, sighting in pairs:
         outline = shape(found[_number(sighting) - 1]["geometry"])
         kind = REJECTED if event.state in WRONG else event.class_
@@ -100,8 +98,3 @@ def _placed(outline: Polygon, captured: Captured) -> Polygon:
 def _number(sighting: Sighting) -> int:
     """Of the finding in its run, from 1 (`workers.propose`)."""
     return int(sighting.id.rpartition("/")[2])
-
-
-def _features(home: Home, href: str) -> list[dict[str, Any]]:
-    features: list[dict[str, Any]] = json.loads(home.asset_path(href).read_text("utf-8"))["features"]
-    return features

@@ -104,19 +104,19 @@ def read_all(sheets: Sequence[Sheet], window: Window) -> list[Pixels]:
 def _read(sheet: Sheet, window: Window) -> Pixels:
     """The window on one sheet; what comes over the network is asked for again where an answer breaks off."""
     far = [file for file in files(sheet.origin.source) if is_remote(file)]
-    for attempt in range(TRIES):
+    pauses = [PAUSE_SECONDS * 2**again for again in range(TRIES - 1)] if far else []
+    while True:
         try:
             with _READERS.borrow(sheet.origin) as opened:
                 return opened.read(sheet.grid, window)
         except Refused as refused:
-            if refused.reason != "unreadable" or not far:
+            if refused.reason != "unreadable":
                 raise
             for file in far:
                 forget(file)
-            if attempt == TRIES - 1:
+            if not pauses:
                 raise
-        time.sleep(PAUSE_SECONDS * 2**attempt)
-    raise AssertionError("a read ends by an answer or by an error")
+        time.sleep(pauses.pop(0))
 
 
 def digest(pixels: Sequence[Pixels]) -> str:
