@@ -43,6 +43,7 @@ def sibling(path: Path) -> ModuleType:
     return module
 
 
+schemas = sibling(_TESTS / "schemas.py").schemas
 _postgresql = sibling(_TESTS / "postgresql.py")
 postgres_server, postgres_template = _postgresql.postgres_server, _postgresql.postgres_template
 postgres_url, pgstac_template = _postgresql.postgres_url, _postgresql.pgstac_template

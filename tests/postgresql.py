@@ -23,13 +23,6 @@ from stac.pgstac import PgstacCatalog, open_pgstac
 START_SECONDS = 60
 
 
-def lacking(what: str) -> None:
-    """As `tests/conftest.py` has it: skip, or fail where everything was promised."""
-    if os.environ.get("FLYONCE_REQUIRE_ALL") == "1":
-        pytest.fail(f"FLYONCE_REQUIRE_ALL=1, but {what}")
-    pytest.skip(what)
-
-
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -104,12 +97,12 @@ def postgres_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def pgstac_template(postgres_server: str) -> str:
+def pgstac_template(postgres_server: str, skip_lacking: Callable[[str], None]) -> str:
     """Name of a database with the catalogue's schema and collections, that others are copied from."""
     with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as conn:
         there = {name for (name,) in conn.execute("SELECT name FROM pg_available_extensions")}
         if missing := {"postgis", "btree_gist", "unaccent", "pg_trgm"} - there:
-            lacking(f"this PostgreSQL has no {', '.join(sorted(missing))} (make system-packages)")
+            skip_lacking(f"this PostgreSQL has no {', '.join(sorted(missing))} (make system-packages)")
         conn.execute("CREATE DATABASE pgstac_template")
     address = f"{postgres_server}/pgstac_template"
     pgstac_schema.migrate(address)

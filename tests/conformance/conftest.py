@@ -1,7 +1,6 @@
 """A catalogue over one city, served by a real uvicorn in a process of its own, and every schema offline."""
 
 import hashlib
-import importlib.util
 import os
 import socket
 import subprocess
@@ -10,7 +9,6 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import httpx
@@ -26,20 +24,6 @@ from workers.home import Home
 START = datetime(2026, 5, 1, tzinfo=UTC)
 PHOTOS = 150
 CUSTODY = Custody("transport")
-
-
-def sibling(name: str) -> ModuleType:
-    """A module of another test folder."""
-    path = Path(__file__).parents[1] / name
-    spec = importlib.util.spec_from_file_location(path.stem + "_shared", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-schemas = sibling("unit/stac/conftest.py").schemas
 CATALOGUES = ("sqlite", "pgstac")
 
 

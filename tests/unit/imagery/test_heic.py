@@ -2,6 +2,7 @@
 
 import struct
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,14 +25,14 @@ def full(kind: bytes, version: int, *parts: bytes, flags: int = 0) -> bytes:
     return box(kind, struct.pack(">I", version << 24 | flags), *parts)
 
 
-def hevc(folder: Path, picture: np.ndarray) -> tuple[bytes, bytes]:
+def hevc(folder: Path, picture: np.ndarray, skip_lacking: Callable[[str], None]) -> tuple[bytes, bytes]:
     """The decoder's configuration (`hvcC`) and the picture's own units, out of an MP4 of one frame."""
     command = [ffmpeg(), "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{WIDTH}x{HEIGHT}",
                "-i", "pipe:0", "-c:v", "libx265", "-x265-params", "log-level=error:pools=1:frame-threads=1",
                "-pix_fmt", "yuv420p", "-tag:v", "hvc1", "-y", str(folder / "one.mp4")]  # fmt: skip
     done = subprocess.run(command, input=picture.tobytes(), capture_output=True, check=False)
     if done.returncode:
-        pytest.skip("this ffmpeg writes no HEVC")
+        skip_lacking("this ffmpeg writes no HEVC")
     film = (folder / "one.mp4").read_bytes()
     at = film.index(b"hvcC") - 4
     configuration = film[at : at + struct.unpack(">I", film[at : at + 4])[0]]
@@ -46,8 +47,8 @@ def exif() -> bytes:
     return b"\0\0\0\0" + said.tobytes().removeprefix(b"Exif\0\0")
 
 
-def heic(folder: Path, picture: np.ndarray) -> bytes:
-    configuration, units = hevc(folder, picture)
+def heic(folder: Path, picture: np.ndarray, skip_lacking: Callable[[str], None]) -> bytes:
+    configuration, units = hevc(folder, picture, skip_lacking)
     tags = exif()
     size = full(b"ispe", 0, struct.pack(">II", WIDTH, HEIGHT))
     entries = [full(b"infe", 2, struct.pack(">HH4s", 1, 0, b"hvc1"), b"\0"),
@@ -72,11 +73,11 @@ def heic(folder: Path, picture: np.ndarray) -> bytes:
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Path:
+def made(tmp_path: Path, skip_lacking: Callable[[str], None]) -> Path:
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     picture = np.stack([x * 2, y * 2, (x + y)], axis=-1).astype(np.uint8)
     path = tmp_path / "IMG_0001.HEIC"
-    path.write_bytes(heic(tmp_path, picture))
+    path.write_bytes(heic(tmp_path, picture, skip_lacking))
     return path
 
 
