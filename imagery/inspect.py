@@ -33,7 +33,7 @@ def inspect(
         return telemetry_capture(path, kind)
     if kind in VIDEO:
         return video_capture(path, kind, sent, offset, terrain)
-    if is_photo(path) and (kind not in ("image/jpeg", "image/png") or world_file(sent or Path(path)) is None):
+    if is_photo(path) and world_file(sent or Path(path)) is None:
         return read_photo(path, terrain, decode=decode)
     return read_raster(path, sent)
 

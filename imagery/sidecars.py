@@ -5,13 +5,10 @@ from pathlib import Path
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
+from imagery.endings import SYSTEM, WORLD
 from imagery.errors import Refused
 from imagery.ground import Affine
 
-WORLD = {
-    ".jpg": (".jgw", ".jpgw", ".wld"), ".jpeg": (".jgw", ".jpegw", ".wld"), ".png": (".pgw", ".pngw", ".wld"),
-    ".tif": (".tfw", ".tifw", ".wld"), ".tiff": (".tfw", ".tiffw", ".wld"), ".jp2": (".j2w", ".jp2w", ".wld"),
-}  # fmt: skip
 MOST_BYTES = 64 << 10
 
 
@@ -22,8 +19,25 @@ def world_file(picture: Path) -> Affine | None:
     `Refused` (damaged-sidecar).
     """
     path = _beside(picture, WORLD.get(picture.suffix.lower(), ()))
-    if path is None:
-        return None
+    return None if path is None else _affine(path)
+
+
+def system(picture: Path) -> str | None:
+    """The coordinate system of a picture's `.prj`, as an authority's code where it has one, else as WKT. Raises
+    `Refused` (damaged-sidecar)."""
+    path = _beside(picture, (SYSTEM,))
+    return None if path is None else _named(path)
+
+
+def check(path: Path, name: str) -> None:
+    """See that a file called `name` can place a picture. Raises `Refused` (damaged-sidecar)."""
+    if name.lower().endswith(SYSTEM):
+        _named(path)
+    else:
+        _affine(path)
+
+
+def _affine(path: Path) -> Affine:
     try:
         a, d, b, e, c, f = (float(part.replace(",", ".")) for part in _text(path).split()[:6])
     except ValueError as error:
@@ -33,12 +47,7 @@ def world_file(picture: Path) -> Affine | None:
     return a, b, c - (a + b) / 2, d, e, f - (d + e) / 2
 
 
-def system(picture: Path) -> str | None:
-    """The coordinate system of a picture's `.prj`, as an authority's code where it has one, else as WKT. Raises
-    `Refused` (damaged-sidecar)."""
-    path = _beside(picture, (".prj",))
-    if path is None:
-        return None
+def _named(path: Path) -> str:
     try:
         found = CRS.from_user_input(_text(path).strip())
     except CRSError as error:

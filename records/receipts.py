@@ -35,7 +35,8 @@ class Outcome(StrEnum):
 class Receipt:
     """`reason` is a stable word for programs, `message` the sentence for a person; both empty where all went well.
 
-    `item` is `collection/id` of what the file became, or of what it duplicates.
+    `item` is `collection/id` of what the file became, or of what it duplicates; None for a file that is kept for
+    another's sake, as `message` says then.
     """
 
     flight: str
@@ -52,7 +53,8 @@ class Receipt:
     def __post_init__(self) -> None:
         if self.outcome is Outcome.QUARANTINED and not (self.reason and self.message):
             raise ValueError(f"{self.name} is quarantined without a reason that a person can act on")
-        if self.outcome is not Outcome.QUARANTINED and self.item is None:
+        kept_for_another = self.outcome is Outcome.ACCEPTED and self.message
+        if self.outcome is not Outcome.QUARANTINED and self.item is None and not kept_for_another:
             raise ValueError(f"{self.name} is {self.outcome}, but as which item is not said")
 
 

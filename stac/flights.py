@@ -81,7 +81,7 @@ def announce(conn: Connection, flight_id: str, files: Sequence[Announced], by: S
     Raises `Refused`: no-such-flight, flight-closed (new files without `late`, a reason), too-many-files.
     """
     flight = _locked(conn, flight_id)
-    known = _files_named(conn, flight_id, [file.name for file in files])
+    known = files_named(conn, flight_id, [file.name for file in files])
     new = [file for file in files if _is_new(known.get(file.name), file)]
     if new:
         check_late(closed=flight.closed_by is not None, reason=late)
@@ -133,7 +133,7 @@ def receive(conn: Connection, flight_id: str, name: str, sha256: str, size: int,
     flight = announce(conn, flight_id, [Announced(name, size, sha256)], by)
     waiting = {"size": size, "sha256": sha256, "state": "received", "tries": 0, "changed": now(conn)}
     said = {"sender": by.name, "sender_role": by.role}
-    row = _files_named(conn, flight_id, [name])[name]
+    row = files_named(conn, flight_id, [name])[name]
     if not (row.state == "answered" and row.sha256 == sha256):
         conn.execute(update(flight_files).where(_is(flight_id, name)).values(**waiting, **said))
     return _settle(conn, flight.id, by.name)
@@ -184,7 +184,7 @@ def looked(conn: Connection, flight_id: str, name: str) -> None:
 
 def amend(conn: Connection, flight_id: str, name: str, *, footprint: str, notes: Sequence[str]) -> None:
     """Say in an accepted file's answer what was found out about its place later."""
-    file = _files_named(conn, flight_id, [name])[name]
+    file = files_named(conn, flight_id, [name])[name]
     if file.answer is not None:
         after = replace(file.answer, footprint=footprint, notes=tuple(notes))
         conn.execute(update(flight_files).where(_is(flight_id, name)).values(answer=after.to_json()))
@@ -279,7 +279,7 @@ def _settle(conn: Connection, flight_id: str, actor: str) -> Flight:
 def _answer(conn: Connection, flight_id: str, answers: Sequence[tuple[str, str, int, Answer]]) -> None:
     if not answers:
         return
-    known = _files_named(conn, flight_id, [name for name, *_ in answers])
+    known = files_named(conn, flight_id, [name for name, *_ in answers])
     moment = now(conn)
     sent, rows = [], []
     for name, sha256, size, said in answers:
@@ -331,7 +331,8 @@ def _find(conn: Connection, flight_id: str, *, lock: bool = False) -> Flight | N
     return None if row is None else flight_of(row)
 
 
-def _files_named(conn: Connection, flight_id: str, names: Sequence[str]) -> Mapping[str, File]:
+def files_named(conn: Connection, flight_id: str, names: Sequence[str]) -> Mapping[str, File]:
+    """Those of these files that the flight knows, by name."""
     found: dict[str, File] = {}
     for start in range(0, len(names), _CHUNK):
         some = flight_files.c.name.in_(names[start : start + _CHUNK])

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import shapely
 import shapely.geometry
 
-from imagery.values import Capture
+from imagery.values import Capture, Georeference
 from stac import extensions, times
 from stac.assets import COG, Stored, asset
 from stac.collections import FLIGHTS, ORTHOPHOTOS, PHOTOS, STAC_VERSION
@@ -98,6 +98,16 @@ def orthophoto_item(
         item["assets"]["original"]["roles"].append("visual")
     _add_thumbnail(item, thumbnail)
     return item
+
+
+def georeference_of(item: Item) -> Georeference | None:
+    """Where an orthophoto or elevation model lies, as it was found when it was taken in; None for other items."""
+    said = item["properties"]
+    crs = said.get("proj:code") or said.get("proj:wkt2")
+    if crs is None or "proj:transform" not in said:
+        return None
+    a, b, c, d, e, f = said["proj:transform"]
+    return Georeference(crs, (a, b, c, d, e, f))
 
 
 def reposed(item: Item, capture: Capture) -> Item:

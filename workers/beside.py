@@ -9,40 +9,42 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
+from imagery import endings
+from imagery.errors import Refused
 from stac import flights
 from stac.flight_tables import Flight
 from workers.home import Home
 
-ENDINGS = frozenset(
-    {".srt", ".gpx", ".csv", ".klv", ".jgw", ".jpgw", ".pgw", ".pngw", ".tfw", ".tifw", ".j2w", ".wld", ".prj"}
-)
-
-ALONE = frozenset({".jpg", ".jpeg", ".heic", ".dng", ""})
-"""Of an upload, these are taken for photos, which need no neighbour: thousands of them are not looked up one by one."""
+ALONE = frozenset({".heic", ".dng", ""})
+"""Of an upload, these are taken for photos, which need no neighbour."""
 
 
 @contextmanager
 def beside(home: Home, flight: Flight, name: str, shown: str = "") -> Iterator[Path]:
-    """A path under which the file's neighbours can be looked for by their endings; nothing else is read there."""
-    local = Path(shown)
+    """A path under which the file's neighbours can be looked for by their endings; nothing else is read there.
+
+    What is refused within is told by the sender's names. Raises `Refused`.
+    """
+    local, sent = Path(shown), PurePosixPath(name)
     if shown and local.is_file():
         yield local
         return
-    if PurePosixPath(name).suffix.lower() in ALONE:
+    suffix = sent.suffix.lower()
+    wanted = endings.beside(suffix) or (() if suffix in ALONE else endings.TELEMETRY)
+    if not wanted:
         yield Path(name)
         return
-    stem = PurePosixPath(name).with_suffix("").as_posix()
+    stem = sent.with_suffix("").as_posix()
     with home.engine.connect() as conn:
-        others = [
-            (PurePosixPath(file.name).suffix, file.sha256)
-            for file in flights.files_of(conn, flight.id)
-            if file.sha256
-            and file.state != "expected"  # announced, and not here yet
-            and PurePosixPath(file.name).suffix.lower() in ENDINGS
-            and PurePosixPath(file.name).with_suffix("").as_posix() == stem
-        ]
+        names = [stem + ending for plain in wanted for ending in (plain, plain.upper())]
+        others = [file for file in flights.files_named(conn, flight.id, names).values() if file.state != "expected"]
     with tempfile.TemporaryDirectory(prefix="beside-") as folder:
-        place = Path(folder, "file" + PurePosixPath(name).suffix)
-        for ending, sha256 in others:
-            place.with_suffix(ending).symlink_to(home.files.path(sha256))
-        yield place
+        place = Path(folder, "file" + sent.suffix)
+        for other in others:
+            if other.sha256:
+                place.with_suffix(PurePosixPath(other.name).suffix).symlink_to(home.files.path(other.sha256))
+        try:
+            yield place
+        except Refused as refused:
+            told = refused.message.replace(str(place.with_suffix("")), stem)
+            raise Refused(refused.reason, told, refused.remedy) from refused

@@ -5,11 +5,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from imagery import endings
 from imagery.errors import Refused
 from imagery.sniff import media_type
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".ts"})
-TELEMETRY_SUFFIXES = frozenset({".srt", ".gpx", ".csv", ".klv"})
+TELEMETRY_SUFFIXES = frozenset(endings.TELEMETRY)
 CAPTURE_SUFFIXES = (
     frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".dng", ".heic", ".jp2", ".img", ".webp", ".srt", ".gpx"})
     | VIDEO_SUFFIXES
@@ -55,11 +56,13 @@ def walk(paths: Sequence[Path]) -> Iterator[Candidate | Linked | Ignored]:
 
 
 def _named(path: Path) -> list[Candidate]:
-    """A file that was named itself, and the telemetry of a video: without it the video is of no use."""
+    """A file that was named itself, and what it is of no use without: the telemetry of a video, the place of a
+    picture."""
     beside: list[Path] = []
-    if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
+    wanted = endings.TELEMETRY if path.suffix.lower() in VIDEO_SUFFIXES else endings.beside(path.suffix)
+    if wanted and path.is_file():
         same = (other for other in path.parent.iterdir() if other.stem == path.stem and other.is_file())
-        beside = sorted(other for other in same if other.suffix.lower() in TELEMETRY_SUFFIXES)
+        beside = sorted(other for other in same if other.suffix.lower() in wanted)
     return [Candidate(path, path.name), *(Candidate(other, other.name) for other in beside)]
 
 
@@ -69,14 +72,17 @@ def _below(folder: Path) -> Iterator[Candidate | Linked | Ignored]:
         for name in folders:
             if (path := Path(place, name)).is_symlink():  # os.walk does not go there
                 yield Ignored(path, f"{path}: a link to a folder; only real folders are read.")
+        pictures = [Path(name) for name in files]
+        placing = {one.stem + ending for one in pictures for ending in endings.beside(one.suffix)}
         for name in sorted(files):
             path = Path(place, name)
+            places = path.stem + path.suffix.lower() in placing
             if name.startswith("."):
                 continue
             if path.is_symlink() and path.suffix.lower() in CAPTURE_SUFFIXES:
                 refused = Refused("link", f"{path}: is a link to another file.", "Send that file itself.")
                 yield Linked(path, path.relative_to(folder).as_posix(), refused)
-            elif path.is_symlink() or (path.suffix.lower() not in CAPTURE_SUFFIXES and not _is_image(path)):
+            elif path.is_symlink() or not (places or path.suffix.lower() in CAPTURE_SUFFIXES or _is_image(path)):
                 yield Ignored(path, f"{path}: neither its name nor its content is that of a capture.")
             else:
                 yield Candidate(path, path.relative_to(folder).as_posix())

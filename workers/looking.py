@@ -14,12 +14,13 @@ from typing import Any
 
 from imagery.cog import write_cog, write_thumbnail
 from imagery.errors import Refused
-from imagery.values import Georeference
+from imagery.sources import open_source
 from records.engine import transaction
 from stac import flights
 from stac.assets import COG, Stored, asset
 from stac.collections import ELEVATION, ORTHOPHOTOS, PHOTOS
 from stac.flight_tables import File, Flight
+from stac.items import georeference_of
 from stac.store import Item
 from workers.beside import beside
 from workers.films import video_assets
@@ -81,12 +82,15 @@ def _look_at(home: Home, flight: Flight, file: File) -> Seen:
         return Seen(file, None, {})  # withdrawn, or seen as part of another flight
     path = home.files.path(file.sha256 or "")
     try:
+        if item["collection"] in (ORTHOPHOTOS, ELEVATION):
+            open_source(path)  # a JPEG or PNG that is not whole is refused here
+            return Seen(file, item, _derived(home, item, path))
         with beside(home, flight, file.name) as place:
             capture = inspected(home, path, sent=place, offset=_said(item))
         if capture.track is not None:
             return Seen(file, item, video_assets(home, item, path, capture))
         said = quality_of(path) if item["collection"] == PHOTOS and not capture.thermal else {}
-        return Seen(file, item, _derived(home, item, path, capture.georeference), said)
+        return Seen(file, item, _derived(home, item, path), said)
     except Refused as refused:
         return Seen(file, item, {}, refused=refused)
 
@@ -97,13 +101,14 @@ def _said(item: Item) -> float | None:
     return offset["seconds"] if offset.get("source") == "said" else None
 
 
-def _derived(home: Home, item: Item, path: Path, place: Georeference | None) -> dict[str, Any]:
-    """The assets of its thumbnail and, for a raster, its COG."""
+def _derived(home: Home, item: Item, path: Path) -> dict[str, Any]:
+    """The assets of its thumbnail and, for a raster, its COG, which lies where the item says: what placed it may be
+    no file of this flight."""
     stem = PurePosixPath(item["properties"]["title"]).stem
     original, assets = item["assets"]["original"], {}
     with tempfile.TemporaryDirectory(prefix="look-", dir=home.settings.home) as folder:
         if item["collection"] in (ORTHOPHOTOS, ELEVATION):
-            write_cog(path, made := Path(folder, "cog.tif"), place)
+            write_cog(path, made := Path(folder, "cog.tif"), georeference_of(item))
             fields = {key: original[key] for key in ("data_type", "bands") if key in original}
             cog = _store(home, made, f"{stem}.cog.tif", COG)
             assets["cog"] = asset(cog, "云优化影像 Cloud-optimized GeoTIFF", "data", "visual", **fields)

@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from imagery import endings, sidecars
 from imagery.errors import Refused
 from imagery.gcj02 import seems_shifted
 from imagery.values import Capture
@@ -36,7 +37,6 @@ from stac.times import rfc3339
 from workers.beside import beside
 from workers.ground import inspected
 from workers.home import Home
-from workers.intake import TELEMETRY_SUFFIXES
 from workers.jobs import LookJob, TakeJob
 from workers.judging import quality_notes
 from workers.receiving import wake
@@ -50,6 +50,9 @@ THREADS = min(4, 2 * (os.cpu_count() or 1))
 ACTOR = "worker"
 FOR_WANT_OF_TELEMETRY = frozenset({"no-telemetry", "telemetry-of-another-video", "offset-unknown"})
 """Reasons that another log beside the video may do away with."""
+FOR_WANT_OF_A_PLACE = frozenset({"no-position", "no-crs", "damaged-sidecar"})
+"""Reasons that a world file or a `.prj` beside the picture may do away with."""
+BELONGS = "属于同名影像 belongs to the picture of its name"
 _KINDS = {
     "photos": "张照片 photos",
     "orthophotos": "幅正射影像 orthophotos",
@@ -94,6 +97,9 @@ def read(home: Home, flight: Flight, sent: Received, offset: float | None = None
     try:
         if not sent.size:
             raise Refused("empty", f"{path}: is empty (0 bytes).", "Copy it from the card again.")
+        if PurePosixPath(sent.name).suffix.lower() in endings.PLACES:
+            sidecars.check(path, sent.name)
+            return Reading(None, Answer("accepted", message=f"{PurePosixPath(sent.name).name}: {BELONGS}."))
         with beside(home, flight, sent.name, sent.shown) as place:
             capture = inspected(home, path, decode=False, sent=place, offset=offset)
     except Refused as refused:
@@ -136,19 +142,26 @@ def write(home: Home, flight: Flight, batch: Sequence[tuple[Received, Reading]])
 
 
 def _waited_for(conn: Connection, flight_id: str, came: Iterable[str]) -> list[str]:
-    """Videos that were refused for want of the telemetry that has come now: files of the same name but for the
-    ending."""
-    stems = {_stem(name) for name in came if PurePosixPath(name).suffix.lower() in TELEMETRY_SUFFIXES}
-    if not stems:
+    """Files that were refused for want of what has come now under their name but for the ending: videos without
+    telemetry, pictures without a place."""
+    brought = [(_stem(name), PurePosixPath(name).suffix.lower()) for name in came]
+    told = {(stem, reason) for stem, ending in brought for reason in _does_away_with(ending)}
+    if not told:
         return []
     return [
         file.name
         for file in flights.files_of(conn, flight_id)
         if file.answer is not None
-        and file.answer.reason in FOR_WANT_OF_TELEMETRY
-        and _stem(file.name) in stems
-        and PurePosixPath(file.name).suffix.lower() not in TELEMETRY_SUFFIXES
+        and (_stem(file.name), file.answer.reason) in told
+        and not _does_away_with(PurePosixPath(file.name).suffix.lower())
     ]
+
+
+def _does_away_with(ending: str) -> frozenset[str]:
+    """Reasons that a file with this ending may do away with for its neighbour."""
+    if ending in endings.PLACES:
+        return FOR_WANT_OF_A_PLACE
+    return FOR_WANT_OF_TELEMETRY if ending in endings.TELEMETRY else frozenset()
 
 
 def _stem(name: str) -> str:

@@ -178,7 +178,7 @@ def _show(done: dict[str, Any], whole: dict[str, Any]) -> None:
         highlight=False,
         soft_wrap=True,
     )
-    methods = [one["footprint"] for one in done["accepted"]]
+    methods = [one["footprint"] for one in done["accepted"] if one["footprint"]]
     for method in sorted(set(methods)):
         stdout.print(f"  footprint 覆盖范围 {method}: {methods.count(method)}", highlight=False)
     for one in done["quarantined"]:
