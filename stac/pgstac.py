@@ -20,7 +20,7 @@ from stac.aggregations import Aggregation
 from stac.fragments import Sql, bind, join, sql
 from stac.geometry import halves
 from stac.pgstac_dialect import PGSTAC
-from stac.pgstac_schema import SEARCH_PATH
+from stac.pgstac_schema import SEARCH_PATH, indexes
 from stac.rows import ItemRow, batches, check_collection, dump, row_of, with_extent
 from stac.store import Collection, CollectionError, Item, ItemError, Page, Query, QueryError
 
@@ -116,6 +116,10 @@ class PgstacCatalog:
     def load(self, rows: Iterable[ItemRow]) -> int:
         count = 0
         with self._engine.begin() as conn, ThreadPoolExecutor(1) as beside:
+            # What nothing is in yet nobody searches: its indexes are made once, at the end, which costs a third.
+            first = conn.exec_driver_sql("SELECT 1 FROM items LIMIT 1").first() is None
+            if first:
+                conn.exec_driver_sql(f"DROP INDEX {', '.join(indexes())}")
             # The next rows are made while the database takes these.
             coming = batches(rows, BATCH)
             batch = next(coming, [])
@@ -124,6 +128,10 @@ class PgstacCatalog:
                 _put(conn, batch)
                 count += len(batch)
                 batch = after.result()
+            if first:
+                conn.exec_driver_sql("SET LOCAL maintenance_work_mem = '256MB'")
+                for statement in indexes().values():
+                    conn.exec_driver_sql(statement)
         with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
             conn.exec_driver_sql("ANALYZE pgstac.items")
         return count

@@ -1,6 +1,6 @@
 -- What flyonce adds to a database of pgstac: functions under the names that `stac.dialect` expects, the ground that each
--- collection's items cover, and indexes. pgstac's own schema is left as it is, so that its other tools work on it too.
--- Run as a whole, with an index of each chosen property after it; again whenever either changes.
+-- collection's items cover. pgstac's own schema is left as it is, so that its other tools work on it too.
+-- Run as a whole, with the indexes of `stac.pgstac_schema` after it; again whenever either changes.
 
 CREATE SCHEMA IF NOT EXISTS flyonce;
 GRANT USAGE ON SCHEMA flyonce TO pgstac_admin, pgstac_read;  -- the former owns the items, and so their indexes
@@ -189,10 +189,4 @@ CREATE TABLE IF NOT EXISTS flyonce.covered (
   start_us bigint, end_us bigint
 );
 
-CREATE INDEX IF NOT EXISTS flyonce_newest
-  ON pgstac.items (flyonce.moment(content, private) DESC, (collection COLLATE "C"), (id COLLATE "C"));
-CREATE INDEX IF NOT EXISTS flyonce_id ON pgstac.items ((id COLLATE "C"));
-CREATE INDEX IF NOT EXISTS flyonce_files ON pgstac.items USING gin (flyonce.files_of(content, private));
 CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA public;
-CREATE INDEX IF NOT EXISTS flyonce_words
-  ON pgstac.items USING gin (flyonce.words_of(id, content, private) public.gin_trgm_ops);

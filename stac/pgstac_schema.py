@@ -1,4 +1,4 @@
-"""The schema of the city's catalogue: pgstac's own migrations, then `pgstac.sql`."""
+"""The schema of the city's catalogue: pgstac's own migrations, then `pgstac.sql` and our indexes."""
 
 import hashlib
 from importlib.resources import files
@@ -94,13 +94,27 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".") if part.isdigit())
 
 
+def indexes() -> dict[str, str]:
+    """The statements that make our indexes of the items, by name; expressions as `stac.pgstac_dialect` writes them, so
+    that PostgreSQL sees that they are the same."""
+    keys = {
+        "newest": '(flyonce.moment(content, private) DESC, (collection COLLATE "C"), (id COLLATE "C"))',
+        "id": '((id COLLATE "C"))',
+        "files": "USING gin (flyonce.files_of(content, private))",
+        "words": "USING gin (flyonce.words_of(id, content, private) public.gin_trgm_ops)",
+        **{column_of(name): f"(({_compared(name, kind)}))" for name, kind in CHOSEN.items()},
+    }
+    return {
+        f"pgstac.flyonce_{name}": f"CREATE INDEX IF NOT EXISTS flyonce_{name} ON pgstac.items {key}"
+        for name, key in keys.items()
+    }
+
+
+def _compared(name: str, kind: str) -> str:
+    value = f"flyonce.{kind}_at(content -> 'properties', '{{\"{name}\"}}'::text[])"
+    return value if kind == "number" else f'{value} COLLATE "C"'
+
+
 def _additions() -> str:
     text = files("stac").joinpath("pgstac.sql").read_text("utf-8")
-    return "\n".join([text, *(_index(name, kind) for name, kind in CHOSEN.items())])
-
-
-def _index(name: str, kind: str) -> str:
-    """As `stac.pgstac_dialect` writes it, so that PostgreSQL sees that they are the same."""
-    value = f"flyonce.{kind}_at(content -> 'properties', '{{\"{name}\"}}'::text[])"
-    compared = value if kind == "number" else f'{value} COLLATE "C"'
-    return f"CREATE INDEX IF NOT EXISTS flyonce_{column_of(name)} ON pgstac.items (({compared}));"
+    return "\n".join([text, *(f"{statement};" for statement in indexes().values())])

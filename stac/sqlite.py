@@ -25,6 +25,8 @@ from stac.store import Collection, CollectionError, Item, ItemError, Page, Query
 BATCH = 1_000
 LOADING_KIB = 256 * 1024
 """Memory for pages of the database while much is loaded."""
+MANY = 5_000
+"""Items from which a load that outgrows what was there makes its indexes anew at its end."""
 
 _COLUMNS = (
     *("collection", "id", "datetime_us", "start_us", "end_us", "west", "south", "east", "north", "geometry"),
@@ -82,14 +84,20 @@ class SqliteCatalog:
 
     def load(self, rows: Iterable[ItemRow]) -> int:
         count = 0
+        dropped: list[str] = []
         with transaction(self._engine) as conn:
             ((cache,),) = conn.exec_driver_sql("PRAGMA cache_size")
-            # A score of indexes, most of them met in no order, are written to at once.
             conn.exec_driver_sql(f"PRAGMA cache_size = {-LOADING_KIB}")
+            there = conn.exec_driver_sql("SELECT count(*) FROM catalog_items").scalar_one()
             try:
                 for batch in batches(rows, BATCH):
+                    # A score of indexes, most of them met in no order, cost more than the items; sorted once, little.
+                    if not dropped and count >= max(MANY, there):
+                        dropped = _drop_indexes(conn)
                     _put(conn, batch)
                     count += len(batch)
+                for statement in dropped:
+                    conn.exec_driver_sql(statement)
             finally:
                 conn.exec_driver_sql(f"PRAGMA cache_size = {cache}")
         return count
@@ -223,6 +231,19 @@ def _put(conn: Connection, rows: Sequence[ItemRow]) -> None:
         if covered:
             west, south, east, north = zip(*covered, strict=True)
             conn.exec_driver_sql(_WIDEN, (min(west), min(south), max(east), max(north), collection))
+
+
+def _drop_indexes(conn: Connection) -> list[str]:
+    """Of the items, but those that `_put` itself needs; the statements that make them again."""
+    made = list(
+        conn.exec_driver_sql(
+            "SELECT name, sql FROM sqlite_master "
+            "WHERE type = 'index' AND tbl_name = 'catalog_items' AND name <> 'catalog_items_by_id'"
+        )
+    )
+    for name, _ in made:
+        conn.exec_driver_sql(f"DROP INDEX {name}")
+    return [statement for _, statement in made]
 
 
 def _install(conn: Connection) -> None:

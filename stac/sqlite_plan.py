@@ -6,32 +6,42 @@ it looks for is met soon.
 """
 
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection
 
 from stac import cql2_terms, searching
 from stac.cql2 import compile_filter, conjuncts
-from stac.fragments import Sql, bind, sql
+from stac.fragments import Sql, bind, join, sql
 from stac.geometry import Box, halves
 from stac.properties import CHOSEN, plain
 from stac.sqlite_dialect import PROBING
 from stac.store import Query
 
 SELECTIVE = 2_000
+_WHERE = "SELECT row FROM catalog_items WHERE {}"
 _TRIGRAM = 3
 _INDEXABLE = frozenset(("=", "<", "<=", ">", ">=", "between", "in"))
 
 
 def start(conn: Connection, query: Query, box: Box | None) -> Sql | None:
     """A statement for the rows (`row`) to look at, or None where every part of the query leaves many."""
-    best: tuple[int, Sql] | None = None
-    for rows in _parts(query, box):
-        counting = sql("SELECT count(*) FROM (SELECT 1 FROM ({}) LIMIT {})", rows, bind(SELECTIVE + 1))
-        count = conn.exec_driver_sql(counting.text, counting.params).scalar_one()
-        if count <= SELECTIVE and (best is None or count < best[0]):
-            best = count, rows
-    return None if best is None else sql("SELECT DISTINCT row FROM ({})", best[1])
+    quick = [compile_filter(one, PROBING) for one in conjuncts(query.filter) if _has_an_index(one)]
+    parts = [*_parts(query, box), *(sql(_WHERE, condition) for condition in quick)]
+    few = [(count, rows) for rows in parts if (count := _count(conn, rows)) <= SELECTIVE]
+    if not few and len(quick) > 1:
+        # Conditions of which each leaves many may together leave few: one index is followed, the others looked up.
+        together = sql(_WHERE, join(" AND ", quick))
+        few = [(count, together)] if (count := _count(conn, together)) <= SELECTIVE else []
+    return sql("SELECT DISTINCT row FROM ({})", min(few, key=itemgetter(0))[1]) if few else None
+
+
+def _count(conn: Connection, rows: Sql) -> int:
+    """How many, up to one more than `SELECTIVE`."""
+    counting = sql("SELECT count(*) FROM (SELECT 1 FROM ({}) LIMIT {})", rows, bind(SELECTIVE + 1))
+    count: int = conn.exec_driver_sql(counting.text, counting.params).scalar_one()
+    return count
 
 
 def with_words(words: tuple[str, ...]) -> Sql:
@@ -51,12 +61,9 @@ def _parts(query: Query, box: Box | None) -> Iterator[Sql]:
         )
     # One collection alone has an index in the order of time already.
     for condition in searching.named(PROBING, query) if query.ids or len(query.collections) > 1 else ():
-        yield sql("SELECT row FROM catalog_items WHERE {}", condition)
+        yield sql(_WHERE, condition)
     if query.words:
         yield with_words(query.words)
-    for conjunct in conjuncts(query.filter):
-        if _has_an_index(conjunct):
-            yield sql("SELECT row FROM catalog_items WHERE {}", compile_filter(conjunct, PROBING))
 
 
 def _has_an_index(node: Any) -> bool:

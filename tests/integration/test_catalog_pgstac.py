@@ -9,7 +9,10 @@ from hypothesis import settings
 
 UNIT = Path(__file__).parents[1] / "unit" / "stac"
 SAME_TESTS = ("test_sqlite.py", "test_cql2.py")
-OF_SQLITE = {"test_every_query_uses_an_index"}
+OF_SQLITE = {
+    "test_every_query_uses_an_index",
+    "test_conditions_that_leave_few_together_are_followed_together",
+}
 EXAMPLES = 20
 """A tenth of what the embedded catalogue is asked: pgstac takes a while to put even one item."""
 

@@ -6,7 +6,7 @@ Here the embedded one; `tests/integration/test_catalog_pgstac.py` runs the same 
 import base64
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import stac.sqlite_plan
+from stac.rows import ItemRow, row_of
 from stac.sqlite import SqliteCatalog
 from stac.store import Item, ItemError, Query, QueryError
 
@@ -417,6 +418,78 @@ def watch(catalog: SqliteCatalog, explain: Callable[[str, Any], None], query: Qu
         event.remove(catalog._engine, "before_cursor_execute", keep)
     for statement, params in seen:
         explain(statement, params)
+
+
+def test_conditions_that_leave_few_together_are_followed_together(
+    catalog: SqliteCatalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stac.sqlite_plan, "SELECTIVE", 3)
+    said = [{"flyonce:department": "a" if n % 2 else "b", "gsd": float(n % 4)} for n in range(40)]
+    catalog.put_items([item(f"{n:02}", **one) for n, one in enumerate(said)])
+    counted: list[str] = []
+    monkeypatch.setattr(stac.sqlite_plan, "_count", lambda conn, rows: count(conn, rows, counted))
+    both = {"op": "and", "args": [among("flyonce:department", "a"), among("gsd", 2.0)]}
+    assert ids(catalog, Query(filter=both)) == []
+    assert [text.count("p_") for text in counted] == [1, 1, 2]
+    assert (
+        len(ids(catalog, Query(filter={"op": "and", "args": [among("flyonce:department", "b"), both["args"][1]]})))
+        == 10
+    )
+
+
+count_rows = stac.sqlite_plan._count
+
+
+def count(conn: Any, rows: Any, seen: list[str]) -> int:
+    seen.append(rows.text)
+    return count_rows(conn, rows)
+
+
+def among(name: str, value: str | float) -> dict[str, Any]:
+    return {"op": "=", "args": [{"property": name}, value]}
+
+
+MANY = 6_000  # enough that a load makes the indexes anew
+
+
+@pytest.mark.parametrize("before", [0, 10])
+def test_a_load_of_many_is_found_as_one_item_is(catalog: SqliteCatalog, before: int) -> None:
+    catalog.put_items([item(f"early {n}", (10.0, 10.0), title="early") for n in range(before)])
+    indexes = indexes_of(catalog)
+    rows = (row_of(item(f"{n:05}", when=START + timedelta(minutes=n), title=f"one {n}")) for n in range(MANY))
+    assert catalog.load(rows) == MANY
+    assert indexes_of(catalog) == indexes
+    assert catalog.faults() == []
+    assert catalog.counts()["photos"] == MANY + before
+    assert [found["id"] for found in catalog.search(Query(limit=2)).items] == ["05999", "05998"]
+    assert ids(catalog, Query(filter=among("title", "one 4711"))) == ["04711"]
+    assert ids(catalog, Query(words=("one 4711",))) == ["04711"]
+    assert len(ids(catalog, Query(bbox=(9, 9, 11, 11)))) == before
+    assert catalog.load([row_of(item("04711", title="two"))]) == 1
+    assert ids(catalog, Query(filter=among("title", "one 4711"))) == []
+
+
+def test_a_load_that_fails_leaves_the_catalogue_as_it_was(catalog: SqliteCatalog) -> None:
+    indexes = indexes_of(catalog)
+
+    def rows() -> Iterator[ItemRow]:
+        yield from (row_of(item(f"{n:05}")) for n in range(MANY))
+        raise ItemError("no more")
+
+    with pytest.raises(ItemError, match="no more"):
+        catalog.load(rows())
+    assert indexes_of(catalog) == indexes
+    assert catalog.counts()["photos"] == 0
+    assert catalog.faults() == []
+
+
+def indexes_of(catalog: SqliteCatalog) -> set[tuple[str, str]]:
+    made = {
+        "sqlite": "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'catalog_items'",
+        "postgresql": "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'items'",
+    }
+    with catalog._engine.connect() as conn:
+        return {tuple(row) for row in conn.exec_driver_sql(made[catalog._engine.dialect.name])}
 
 
 def test_an_item_is_changed_or_removed_with_nothing_between(catalog: SqliteCatalog) -> None:
