@@ -93,7 +93,10 @@ class Uploads:
             reference = receipts.item_of_file(conn, sha256)
         collection, _, name = (reference or "").partition("/")
         item = self.home.catalog.get_item(collection, name)
-        if item is None or item["assets"]["original"]["file:size"] != size:
+        if item is None:
+            return False
+        own = item["assets"].get("original") or item["assets"]["telemetry"]
+        if own["file:size"] != size:
             return False
         return decide(by, Action.READ, item).allowed
 

@@ -8,16 +8,16 @@ import hashlib
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from flyonce.server import Server
+from flyonce.server import AskedWrongError, Server
 from flyonce.tus import Sending, UnsentError, upload
 from imagery.errors import Refused
 from stac.flight_values import Announced, Plan, distinct
-from workers.intake import Candidate, Ignored, Linked
+from workers.intake import VIDEO_SUFFIXES, Candidate, Ignored, Linked
 
 PARALLEL = 3
 """Files under way at once: one may wait for its answer while another fills the line."""
@@ -46,19 +46,34 @@ def send(
     progress: Progress,
     *,
     late: str = "",
+    offset: float | None = None,
+    terrain: Path | None = None,
     patience: float = 600.0,
 ) -> dict[str, Any]:
     """Send files as one flight; the report of this run, of the same shape as a local one.
+
+    `offset`: seconds that the server adds to the times of the logs beside videos. `terrain`: an elevation model that it
+    lays footprints on; sent as the first file of the flight.
 
     Raises `AskedWrongError` where the server cannot be reached or refuses, `Refused` (nothing-there) without files.
     """
     mine = [one for one in found if isinstance(one, Candidate | Linked)]
     if not mine:
         raise Refused("nothing-there", "There is no photo or orthophoto to send.", "Check the path.")
-    files = list(_hashed(mine, progress))
+    if terrain is not None:
+        mine = [Candidate(terrain, terrain.name), *(one for one in mine if one.path.absolute() != terrain.absolute())]
+    files = list(_hashed(mine, offset, progress))
+    ground = files[:1] if terrain is not None else []
+    for file in ground:
+        if file.announced.refused is not None:
+            raise AskedWrongError(f"--terrain: {file.announced.refused[1]}")
+        plan = replace(plan, terrain=file.announced.sha256)
     flight, needed = _announce(server, plan, files, late)
     wanted = [file for file in files if file.announced.name in needed and file.announced.refused is None]
-    unsent = _send_all(server, flight, wanted, progress, patience)
+    # Alone before the rest, which is laid on it.
+    if unsent := _send_all(server, flight, [file for file in wanted if file in ground], progress, patience):
+        raise AskedWrongError(f"--terrain: {unsent[0]}")
+    unsent = _send_all(server, flight, [file for file in wanted if file not in ground], progress, patience)
     report = _answers(server, flight, {file.announced.name for file in files}, progress)
     ignored = [{"file": str(one.path)} for one in found if isinstance(one, Ignored)]
     paths = {file.announced.name: str(file.path) for file in files}
@@ -84,13 +99,14 @@ def as_run(
     return {**head, **answers, "ignored": ignored, "counts": {**counts, "ignored": len(ignored)}}
 
 
-def _hashed(files: Sequence[Candidate | Linked], progress: Progress) -> Iterable[Sent]:
+def _hashed(files: Sequence[Candidate | Linked], offset: float | None, progress: Progress) -> Iterable[Sent]:
     names = distinct(one.name for one in files)
     with ThreadPoolExecutor(2) as pool:
         results = pool.map(_hash, files, names)
         for done, (one, announced) in enumerate(zip(files, results, strict=True), 1):
             progress("校验 hashing", done, len(files))
-            yield Sent(one.path, announced)
+            moved = offset if one.path.suffix.lower() in VIDEO_SUFFIXES else None
+            yield Sent(one.path, replace(announced, log_offset=moved))
 
 
 def _hash(file: Candidate | Linked, name: str) -> Announced:
@@ -124,7 +140,8 @@ def _told(file: Announced) -> dict[str, Any]:
     refused = None
     if file.refused is not None:
         refused = dict(zip(("reason", "message", "remedy"), file.refused, strict=True))
-    return {"name": file.name, "size": file.size, "sha256": file.sha256, "refused": refused}
+    said = {"name": file.name, "size": file.size, "sha256": file.sha256, "refused": refused}
+    return said if file.log_offset is None else said | {"log_offset": file.log_offset}
 
 
 def _send_all(server: Server, flight: str, files: Sequence[Sent], progress: Progress, patience: float) -> list[str]:

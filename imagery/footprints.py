@@ -95,6 +95,8 @@ def _ground(position: Position, terrain: Terrain | None) -> tuple[float | None, 
     try:
         relief, ground = terrain.below(position, reach)
     except Refused as refused:
+        if refused.reason == "no-elevation":
+            return above, None, [f"{refused.message}: taken for flat"]
         if refused.reason != "outside-elevation":
             raise
         return above, None, ["the elevation model does not reach as far as the picture: taken for flat"]

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -58,6 +59,8 @@ class File:
     late: bool
     tries: int
     """How often reading it was begun and not ended."""
+    log_offset: float | None = None
+    """Of a video: seconds that its sender adds to the times of the log beside it."""
 
 
 flights = Table(
@@ -82,6 +85,7 @@ flights = Table(
     Column("changed", Moment, nullable=False),
     Column("take_job", String(32)),
     Column("look_job", String(32)),
+    Column("terrain", String(64)),
     CheckConstraint("state IN ('receiving', 'complete', 'processed')", name="state"),
     Index("ix_flights_created_id", "created", "id"),
 )
@@ -102,6 +106,7 @@ flight_files = Table(
     Column("looked", Boolean, nullable=False),
     Column("tries", Integer, nullable=False),
     Column("changed", Moment, nullable=False),
+    Column("log_offset", Float),
     CheckConstraint("state IN ('expected', 'received', 'answered')", name="state"),
     Index("ix_flight_files_flight_state", "flight", "state"),
 )
@@ -115,6 +120,7 @@ def flight_of(row: RowMapping) -> Flight:
         security=row["security"],
         retain_until=date.fromisoformat(row["retain_until"]) if row["retain_until"] else None,
         open_ended=bool(row["open_ended"]),
+        terrain=row["terrain"],
     )
     named = ("id", "closed_by", "close_reason", "created", "created_by", "changed")
     return Flight(plan=plan, state=State(row["state"]), **{name: row[name] for name in named})
@@ -131,4 +137,5 @@ def file_of(row: RowMapping) -> File:
         sender=Sender(row["sender"], row["sender_role"]),
         late=bool(row["late"]),
         tries=row["tries"],
+        log_offset=row["log_offset"],
     )

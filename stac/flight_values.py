@@ -18,6 +18,8 @@ Security = Literal["public", "internal", "sensitive"]
 MOST_TEXT = 500
 MOST_NAME = 240
 """Characters of a file's name below its flight: with three bytes each they fit an address and a file system."""
+MOST_OFFSET = 1e6
+"""Seconds between a log's clock and its video's: eleven days."""
 _DIGITS = frozenset("0123456789abcdef")
 _UNSAFE = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
 """Unicode categories that no name needs: control, invisible and direction-changing characters, halves of pairs."""
@@ -45,6 +47,9 @@ class Plan:
     """Last day on which the files are kept for certain; None: as long as the deployment keeps files."""
     open_ended: bool = False
     """Nobody can say yet which files will come: the flight is complete only when somebody closes it."""
+    terrain: str | None = None
+    """SHA-256 of the elevation model, itself a file of the flight, that footprints are laid on; None: what the
+    deployment has, or a plane."""
 
     def __post_init__(self) -> None:
         if not self.name.strip() or not self.department.strip():
@@ -60,6 +65,8 @@ class Plan:
                 )
         if self.security not in ("public", "internal", "sensitive"):
             raise Refused("bad-field", f"security: {self.security!r}.", "It is public, internal or sensitive.")
+        if self.terrain is not None and not is_sha256(self.terrain):
+            raise Refused("bad-field", "terrain: not a SHA-256.", "Write 64 lower-case hexadecimal digits.")
 
     @property
     def id(self) -> str:
@@ -78,6 +85,8 @@ class Announced:
     size: int | None = None
     sha256: str | None = None
     refused: tuple[str, str, str] | None = None
+    log_offset: float | None = None
+    """Of a video: seconds that are added to the times of the GPX or CSV log beside it."""
 
     def __post_init__(self) -> None:
         if self.name != file_name(self.name):
@@ -86,6 +95,8 @@ class Announced:
             raise Refused("bad-field", f"{self.name}: a size of {self.size} bytes.", "Give its size in bytes.")
         if self.sha256 is not None and not is_sha256(self.sha256):
             raise Refused("bad-field", f"{self.name}: not a SHA-256.", "Write 64 lower-case hexadecimal digits.")
+        if self.log_offset is not None and not abs(self.log_offset) <= MOST_OFFSET:
+            raise Refused("bad-field", f"{self.name}: an offset of {self.log_offset} s.", "Give it in seconds.")
 
 
 @dataclass(frozen=True, slots=True)

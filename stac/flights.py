@@ -30,7 +30,7 @@ def open_flight(conn: Connection, plan: Plan, by: Sender) -> Flight:
     """Create the flight, or take up the one of this name and department as it is.
 
     What an earlier call said is kept; what it left empty is filled in. Raises `Refused`:
-    flight-of-another-department, flight-differs (security class or retention date).
+    flight-of-another-department, flight-differs (security class, retention date or elevation model).
     """
     history.hold(conn)
     known = _find(conn, plan.id, lock=True)
@@ -55,15 +55,16 @@ def open_flight(conn: Connection, plan: Plan, by: Sender) -> Flight:
             f"Flight {plan.name} belongs to {known.plan.department}, not to {plan.department}.",
             "Choose another name for this flight.",
         )
-    for what in ("security", "retain_until"):
+    for what in ("security", "retain_until", "terrain"):
         said, kept = getattr(plan, what), getattr(known.plan, what)
-        if said != kept and said != getattr(Plan("-", "-"), what):
+        filled_in = what == "terrain" and kept is None
+        if said != kept and said != getattr(Plan("-", "-"), what) and not filled_in:
             raise Refused(
                 "flight-differs",
                 f"Flight {plan.name} has {what} {kept}, not {said}.",
                 "Leave it out, or use a new flight.",
             )
-    details = ("purpose", "platform", "pilot", "operator_licence", "airspace_approval")
+    details = ("purpose", "platform", "pilot", "operator_licence", "airspace_approval", "terrain")
     told: dict[str, Any] = {
         name: getattr(plan, name) for name in details if getattr(plan, name) and not getattr(known.plan, name)
     }
@@ -76,7 +77,8 @@ def open_flight(conn: Connection, plan: Plan, by: Sender) -> Flight:
 
 
 def announce(conn: Connection, flight_id: str, files: Sequence[Announced], by: Sender, *, late: str = "") -> Flight:
-    """Say that these files will come. Known ones are left as they are, unless another content is announced.
+    """Say that these files will come. Known ones are left as they are, unless another content is announced; a video
+    that was refused waits for another answer where another offset of its log is said.
 
     Raises `Refused`: no-such-flight, flight-closed (new files without `late`, a reason), too-many-files.
     """
@@ -110,6 +112,7 @@ def announce(conn: Connection, flight_id: str, files: Sequence[Announced], by: S
             "looked": False,
             "tries": 0,
             "changed": moment,
+            "log_offset": file.log_offset,
         }
         for file in {file.name: file for file in new}.values()
     ]
@@ -122,7 +125,20 @@ def announce(conn: Connection, flight_id: str, files: Sequence[Announced], by: S
         (file.name, "", 0, Answer("quarantined", None, *file.refused)) for file in new if file.refused is not None
     ]
     _answer(conn, flight_id, refused)
+    _retime(conn, flight_id, {file.name: file.log_offset for file in files if file.name in known}, known)
     return _settle(conn, flight_id, by.name)
+
+
+def _retime(conn: Connection, flight_id: str, offsets: Mapping[str, float | None], known: Mapping[str, File]) -> None:
+    """Note offsets of known files that are new; what was refused without them is read again."""
+    for name, offset in offsets.items():
+        file = known[name]
+        if offset is None or offset == file.log_offset:
+            continue
+        said: dict[str, Any] = {"log_offset": offset, "changed": now(conn)}
+        if file.sha256 is not None and file.answer is not None and file.answer.outcome == "quarantined":
+            said |= {"state": "received", "outcome": None, "answer": None, "tries": 0}
+        conn.execute(update(flight_files).where(_is(flight_id, name)).values(**said))
 
 
 def receive(conn: Connection, flight_id: str, name: str, sha256: str, size: int, by: Sender) -> Flight:
@@ -137,6 +153,12 @@ def receive(conn: Connection, flight_id: str, name: str, sha256: str, size: int,
     if not (row.state == "answered" and row.sha256 == sha256):
         conn.execute(update(flight_files).where(_is(flight_id, name)).values(**waiting, **said))
     return _settle(conn, flight.id, by.name)
+
+
+def holds(conn: Connection, flight_id: str, sha256: str) -> bool:
+    """Whether a file of this content has come for the flight."""
+    came = (flight_files.c.flight == flight_id) & (flight_files.c.sha256 == sha256)
+    return conn.execute(select(flight_files.c.name).where(came, flight_files.c.state != "expected")).first() is not None
 
 
 def pending(conn: Connection, flight_id: str, limit: int) -> list[File]:

@@ -15,6 +15,8 @@ from stac import flights
 from stac.flight_tables import Flight
 from workers.home import Home
 
+MOST_STEM = 50
+"""Characters, of four bytes each, that fit a file system with an ending."""
 ALONE = frozenset({".heic", ".dng", ""})
 """Of an upload, these are taken for photos, which need no neighbour."""
 
@@ -39,7 +41,7 @@ def beside(home: Home, flight: Flight, name: str, shown: str = "") -> Iterator[P
         names = [stem + ending for plain in wanted for ending in (plain, plain.upper())]
         others = [file for file in flights.files_named(conn, flight.id, names).values() if file.state != "expected"]
     with tempfile.TemporaryDirectory(prefix="beside-") as folder:
-        place = Path(folder, "file" + sent.suffix)
+        place = Path(folder, sent.stem[-MOST_STEM:] + sent.suffix)  # by its name a DTM is told from a DSM
         for other in others:
             if other.sha256:
                 place.with_suffix(PurePosixPath(other.name).suffix).symlink_to(home.files.path(other.sha256))

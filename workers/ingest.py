@@ -175,7 +175,7 @@ def catalogue(
     sender = Sender(by.name, by.role)
     with transaction(home.engine) as conn:
         opened = flights.open_flight(conn, plan, sender)
-        announced = [Announced(name, _size(one.path)) for one, name in zip(sent, names, strict=True)]
+        announced = [Announced(name, _size(one.path), log_offset=offset) for one, name in zip(sent, names, strict=True)]
         opened = flights.announce(conn, opened.id, announced, sender, late=late)
     came, answers = _take_all(home, opened, sent, names, sender, offset, progress)
     with home.engine.connect() as conn:
@@ -257,9 +257,9 @@ def _bring(
                 "unreadable", f"{sent.path}: {error.strerror or error}.", "Check the path and its rights."
             )
         else:
-            received = Received(name, kept.sha256, kept.size, sender, str(sent.path))
+            received = Received(name, kept.sha256, kept.size, sender, str(sent.path), offset)
             with _READING:
-                return Came(sent.path, received, read(home, flight, received, offset))
+                return Came(sent.path, received, read(home, flight, received))
     nothing = Received(name, "", 0, sender, str(sent.path))
     return Came(sent.path, nothing, Reading(None, quarantined(refused, name, str(sent.path))))
 

@@ -112,10 +112,10 @@ def _pose(home: Home, flight: Flight, photos: Sequence[Photo]) -> None:
     for one in photos:
         try:
             path = home.files.path(one.file.sha256 or "")
-            read.append((one, inspected(home, path, decode=False, sent=Path(one.file.name))))
+            read.append((one, inspected(home, flight, path, decode=False, sent=Path(one.file.name))))
         except Refused:
             continue  # told by whoever looked at it
-    tracked = with_tracked_attitudes([capture for _, capture in read], terrain_of(home))
+    tracked = with_tracked_attitudes([capture for _, capture in read], terrain_of(home, flight))
     posed = [
         (photo, after)
         for (photo, before), after in zip(read, tracked, strict=True)

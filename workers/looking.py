@@ -86,7 +86,7 @@ def _look_at(home: Home, flight: Flight, file: File) -> Seen:
             open_source(path)  # a JPEG or PNG that is not whole is refused here
             return Seen(file, item, _derived(home, item, path))
         with beside(home, flight, file.name) as place:
-            capture = inspected(home, path, sent=place, offset=_said(item))
+            capture = inspected(home, flight, path, sent=place, offset=_said(item))
         if capture.track is not None:
             return Seen(file, item, video_assets(home, item, path, capture))
         said = quality_of(path) if item["collection"] == PHOTOS and not capture.thermal else {}

@@ -73,6 +73,8 @@ class Received:
     size: int
     sender: Sender
     shown: str = ""
+    log_offset: float | None = None
+    """Of a video: seconds that are added to the times of the log beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +91,8 @@ def custody_of(flight: Flight) -> Custody:
     return Custody(flight.plan.department, flight.plan.security, flight.plan.retain_until)
 
 
-def read(home: Home, flight: Flight, sent: Received, offset: float | None = None) -> Reading:
-    """Read a file's tags, not its pixels. Writes nothing; any thread may call it. `offset`: of a video's log."""
+def read(home: Home, flight: Flight, sent: Received) -> Reading:
+    """Read a file's tags, not its pixels. Writes nothing; any thread may call it."""
     if known := _known(home, flight, sent):
         return known
     path = home.files.path(sent.sha256)
@@ -101,7 +103,7 @@ def read(home: Home, flight: Flight, sent: Received, offset: float | None = None
             sidecars.check(path, sent.name)
             return Reading(None, Answer("accepted", message=f"{PurePosixPath(sent.name).name}: {BELONGS}."))
         with beside(home, flight, sent.name, sent.shown) as place:
-            capture = inspected(home, path, decode=False, sent=place, offset=offset)
+            capture = inspected(home, flight, path, decode=False, sent=place, offset=sent.log_offset)
     except Refused as refused:
         return Reading(None, quarantined(refused, str(path), sent.shown or sent.name))
     item = _item(flight, sent, capture)
@@ -177,7 +179,7 @@ def take(home: Home, flight_id: str, progress: Progress) -> dict[str, Any]:
                 flight = flights.get(conn, flight_id)
                 waiting = flights.tally(conn, flight_id).pending
             progress(batch[0].name, done, done + waiting)
-            received = [Received(one.name, one.sha256 or "", one.size or 0, one.sender) for one in batch]
+            received = [_received(one) for one in batch]
             spent = [one.tries > MOST_TRIES for one in batch]
             readings = pool.map(
                 lambda pair: _gave_up(pair[0]) if pair[1] else read(home, flight, pair[0]),  # noqa: B023 - used at once
@@ -189,6 +191,10 @@ def take(home: Home, flight_id: str, progress: Progress) -> dict[str, Any]:
         flight = flights.get(conn, flight_id)
     put_flight(home, flight)
     return {"flight": flight_id, "answered": done, "state": flight.state}
+
+
+def _received(file: File) -> Received:
+    return Received(file.name, file.sha256 or "", file.size or 0, file.sender, log_offset=file.log_offset)
 
 
 def put_flight(home: Home, flight: Flight) -> None:

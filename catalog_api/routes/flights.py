@@ -18,6 +18,7 @@ from stac.flight_tables import Flight, Sender
 from stac.flight_values import Announced, Plan, Security
 from workers import receiving
 from workers.home import Home
+from workers.jobs import TakeJob
 
 router = APIRouter(prefix="/api/flights", tags=["Flights"])
 
@@ -45,6 +46,9 @@ class ExpectedFile(_Body):
         default=None, pattern="^[0-9a-f]{64}$", description="With it, what is here already is not sent again."
     )
     refused: RefusedFile | None = None
+    log_offset: float | None = Field(
+        default=None, ge=-1e6, le=1e6, description="Of a video: seconds added to the times of the GPX or CSV beside it."
+    )
 
 
 class NewFlight(_Body):
@@ -60,6 +64,12 @@ class NewFlight(_Body):
     security: Security = "internal"
     retain_until: date | None = Field(default=None, description="Last day on which the files are kept for certain.")
     open_ended: bool = Field(default=False, description="Complete only when closed, whatever has come.")
+    terrain: str | None = Field(
+        default=None,
+        pattern="^[0-9a-f]{64}$",
+        description="SHA-256 of the elevation model, itself a file of the flight, under footprints 高程模型. "
+        "Send it first: what is read before it has come lies on flat ground.",
+    )
     files: list[ExpectedFile] = Field(default_factory=list, max_length=20_000)
     late: str = Field(default="", description="Why files are added to a flight that was closed.")
 
@@ -150,6 +160,7 @@ def _announced(
             file.size,
             file.sha256,
             None if file.refused is None else (file.refused.reason, file.refused.message, file.refused.remedy),
+            file.log_offset,
         )
         for file in files
     ]
@@ -164,6 +175,8 @@ def _announced(
         flights.announce(conn, flight_id, announced, sender, late=late)
         for file in known:
             receiving.receive(conn, flight_id, file.name, file.sha256 or "", file.size or 0, sender)
+        if flights.tally(conn, flight_id).pending:  # what was refused before and is to be read again
+            receiving.wake(conn, TakeJob(flight_id))
         missing = {file.name for file in flights.files_of(conn, flight_id) if file.state == "expected"}
         flight = flights.get(conn, flight_id)
     return {**_said(flight), "needed": sorted(file.name for file in announced if file.name in missing)}

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from flyonce.server import AskedWrongError, Server
+from flyonce.server import Server
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ class Desk(Protocol):
     def send(
         self, found: "Sequence[Found]", plan: "Plan", progress: Progress, late: str, offset: float | None
     ) -> dict[str, Any]:
-        """Hand in files; what became of each of them. `offset`: of the logs beside videos, at home alone."""
+        """Hand in files; what became of each of them. `offset`: of the logs beside videos."""
         ...
 
     def nothing(self, plan: "Plan") -> dict[str, Any]:
@@ -43,12 +43,10 @@ class Desk(Protocol):
 @contextmanager
 def open_desk(url: str | None, key: str | None, *, terrain: "Path | None" = None) -> Iterator[Desk]:
     """The server at `url`, or the home that the settings name (made if it is not there). `terrain`: an elevation model
-    in the place of the settings' own; a server has its own. Raises `AskedWrongError`."""
+    in the place of the settings' or the server's own. Raises `AskedWrongError`."""
     if url is not None:
-        if terrain is not None:
-            raise AskedWrongError("--terrain is for a home on this machine: a server has FLYONCE_TERRAIN.")
         with Server(url, key) as server:
-            yield RemoteDesk(server)
+            yield RemoteDesk(server, terrain)
         return
     from records.settings import Settings
     from workers.home import Home
@@ -59,20 +57,15 @@ def open_desk(url: str | None, key: str | None, *, terrain: "Path | None" = None
 
 
 class RemoteDesk:
-    def __init__(self, server: Server) -> None:
-        self._server = server
+    def __init__(self, server: Server, terrain: "Path | None" = None) -> None:
+        self._server, self._terrain = server, terrain
 
     def send(
         self, found: "Sequence[Found]", plan: "Plan", progress: Progress, late: str, offset: float | None
     ) -> dict[str, Any]:
         from flyonce.sending import send
 
-        if offset is not None:
-            raise AskedWrongError(
-                "--offset is for a home on this machine: to a server send the SRT, or shift the log. "
-                "--offset 仅用于本机；上传到服务器时请附 SRT 或先改正日志时间。"
-            )
-        return send(self._server, found, plan, progress, late=late)
+        return send(self._server, found, plan, progress, late=late, offset=offset, terrain=self._terrain)
 
     def nothing(self, plan: "Plan") -> dict[str, Any]:
         from flyonce.sending import as_run

@@ -12,7 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
+import rasterio
+
+from imagery.inspect import inspect
+from imagery.video import ffmpeg
 
 ROOT = Path(__file__).parents[2]
 KEY = "a key of some length"
@@ -211,3 +216,47 @@ def test_a_watched_folder_is_followed_until_it_is_stopped(served: Served, data: 
     report = json.loads(out)
     assert report["counts"]["accepted"] == 1
     assert report["state"] == "processed"
+
+
+def test_ground_and_the_clock_of_a_log_are_said_to_the_server(served: Served, data: Path, tmp_path: Path) -> None:
+    """The elevation model goes first, once, and photos lie on it; an offset mends a video that was refused without."""
+    original = data / "flights/brighton_beach/DJI_0030.JPG"
+    place = inspect(original, decode=False).position
+    assert place is not None
+    assert place.height is not None
+    assert place.above_ground is not None
+    card = tmp_path / "card"
+    card.mkdir()
+    (card / "DJI_0030.JPG").write_bytes(original.read_bytes())
+    filmed = [ffmpeg(), "-v", "error", "-f", "lavfi", "-i", "testsrc=size=320x240:rate=5", "-t", "8", "-c:v", "mpeg4"]
+    subprocess.run([*filmed, str(card / "DJI_1.MP4")], check=True, capture_output=True)
+    rows = "".join(f"{second},30.6,{114 + second / 1e5}\n" for second in range(40))
+    (card / "DJI_1.csv").write_text("seconds,lat,lon\n" + rows)
+    ground = np.full((1, 200, 200), place.height - place.above_ground + 7.0, dtype=np.float32)
+    corner = rasterio.Affine(1e-4, 0, place.lon - 0.01, 0, -1e-4, place.lat + 0.01)
+    with rasterio.open(tmp_path / "dtm.tif", "w", "GTiff", 200, 200, 1, "EPSG:4326", corner, "float32") as model:
+        model.write(ground)
+    sent = ("ingest", card, "--flight", "hills", "--department", "UAV", "--json", "--terrain", tmp_path / "dtm.tif")
+    first = client(sys.executable, *sent, *served.options)
+    assert first.returncode == 0, first.stderr
+    report = json.loads(first.stdout)
+    assert [(Path(one["file"]).name, one["reason"]) for one in report["quarantined"]] == [
+        ("DJI_1.MP4", "offset-unknown")
+    ]
+    (photo,) = (one["item"] for one in report["accepted"] if one["item"].startswith("photos/"))
+    said = served.ask("/stac/collections/photos/items/" + photo.partition("/")[2])["properties"]
+    assert said["flyonce:height_above_ground"] == pytest.approx(place.above_ground - 7.0)
+    (elevation,) = (one["item"] for one in report["accepted"] if one["item"].startswith("elevation/"))
+    assert served.ask("/api/flights/hills")["terrain"].startswith(elevation.partition("/")[2])
+
+    second = client(sys.executable, *sent, "--offset", "-20", *served.options)
+    assert second.returncode == 0, second.stderr
+    report = json.loads(second.stdout)
+    assert report["quarantined"] == []
+    (video,) = (one for one in [*report["accepted"], *report["duplicate"]] if one["file"].endswith(".MP4"))
+    item = served.ask("/stac/collections/videos/items/" + video["item"].partition("/")[2])
+    assert item["properties"]["flyonce:log_offset"] == {"seconds": -20.0, "source": "said", "sigma": 0.5}
+
+    other = client(sys.executable, *sent[:-1], original, *served.options)
+    assert other.returncode == 1
+    assert "has terrain" in other.stderr  # one flight, one ground

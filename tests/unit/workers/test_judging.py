@@ -26,6 +26,7 @@ from workers.taking import report_of, take
 pytestmark = pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")  # rasterio's own
 
 LON, LAT = 113.93, 30.94
+ME = Sender("li", "operator")
 STEP = 0.0002
 """Degrees between two photos of the track: 22 m."""
 XMP = (
@@ -160,3 +161,29 @@ def test_an_elevation_model_that_is_none_stops_the_home_from_opening(tmp_path: P
     for path in (tmp_path / "picture.jpg", tmp_path / "nothing.tif"):
         with pytest.raises(Refused, match=path.name):
             Home.open(Settings(home=tmp_path / "home", terrain=path))
+
+
+def test_footprints_lie_on_the_elevation_model_of_their_flight_once_it_has_come(home: Home, tmp_path: Path) -> None:
+    model = home.files.put(elevation(tmp_path / "ground.tif", 40.0))
+    home.files.put(elevation(tmp_path / "secret.tif", 30.0))
+    no_heights = home.files.put_bytes(photo(scene(3), 0.0, 3))
+    heights = {}
+    for name, terrain, sent in (
+        ("on-it", model.sha256, [model]),
+        ("before-it", model.sha256, []),  # the store has it, of another flight: not for this sender
+        ("no-model", no_heights.sha256, [no_heights]),
+    ):
+        kept = home.files.put_bytes(photo(scene(0), 0.0, len(heights), NADIR))
+        with transaction(home.engine) as conn:
+            flights.open_flight(conn, Plan(name, "UAV", terrain=terrain), ME)
+            for file in [*sent, kept]:
+                receive(conn, name, f"{file.sha256[:8]}.jpg", file.sha256, file.size, ME)
+        take(home, name, lambda *_: None)
+        item = home.catalog.get_item("photos", kept.sha256[:20])
+        assert item is not None
+        said = item["properties"]
+        heights[name] = said["flyonce:height_above_ground"], " ".join(said.get("flyonce:notes", ()))
+    assert heights["on-it"][0] == pytest.approx(45.0)
+    assert heights["before-it"][0] == heights["no-model"][0] == pytest.approx(60.0)
+    assert "had not come" in heights["before-it"][1]
+    assert "cannot be used (" in heights["no-model"][1]

@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pytest
+import rasterio
 import rasterio.shutil
 from PIL import Image
 
@@ -176,3 +177,16 @@ def test_closing_a_flight_completes_its_item(home, original):
     take(home, "north", nothing)
     (item,) = home.catalog.search(Query(collections=("flights",))).items
     assert item["properties"]["flyonce:captures"] == 4
+
+
+@pytest.mark.parametrize("name", ["site_dtm.tif", "高程" * 50 + "_dtm.tif"])
+def test_an_uploaded_terrain_model_is_known_by_its_name(home, tmp_path, name):
+    heights = np.linspace(20, 40, 60 * 80, dtype=np.float32).reshape(1, 60, 80)
+    with rasterio.open(
+        tmp_path / "h.tif", "w", "GTiff", 80, 60, 1, "EPSG:32649", rasterio.Affine(1, 0, 5e5, 0, -1, 3.4e6), "float32"
+    ) as ds:
+        ds.write(heights)
+    bring(home, name, (tmp_path / "h.tif").read_bytes())
+    take(home, "north", nothing)
+    (item,) = home.catalog.search(Query(collections=("elevation",))).items
+    assert item["properties"]["flyonce:elevation"] == "dtm"
