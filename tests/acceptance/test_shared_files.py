@@ -1,4 +1,4 @@
-"""Every file of the shared flights, rasters, telemetry and photos is read, or refused for its own reason, by name."""
+"""Every file of the shared flights, rasters, telemetry and photos is taken in, or refused for its reason, by name."""
 
 from pathlib import Path
 
@@ -6,6 +6,9 @@ import pytest
 
 from imagery.errors import Refused
 from imagery.inspect import inspect
+from records import receipts
+from workers.home import Home
+from workers.ingest import ingest
 
 FOLDERS = ("flights", "orthos", "telemetry", "photos")
 NOT_CAPTURES = {"LICENSE", "LICENSE.txt", "license.html", "labels.json", "labels.md", "detection_labels.json"}
@@ -61,3 +64,40 @@ def test_every_file_is_read_or_refused_for_its_reason(data: Path, captures: list
             wrong[name] = str(found)
     assert wrong == {}
     assert len(captures) > 120
+
+
+def test_every_file_is_ingested_or_refused_for_its_reason(home: Home, data: Path, captures: list[Path]) -> None:
+    """The real thing: stored, catalogued, looked at, in one home."""
+    report = ingest(home, [data / folder for folder in FOLDERS], "everything", "UAV")
+    refused = {Path(one.file).relative_to(data).as_posix(): one for one in report.quarantined}
+    assert {name: one.reason for name, one in refused.items()} == {
+        name: found
+        for name in (path.relative_to(data).as_posix() for path in captures)
+        if isinstance(found := expected(name), str)
+    }
+    for name, one in refused.items():
+        assert Path(name).name in one.message
+        assert one.remedy
+        assert one.sha256 is not None  # kept
+        assert home.files.exists(one.sha256)
+    every = {str(path) for folder in FOLDERS for path in (data / folder).rglob("*") if path.is_file()}
+    assert set(report.ignored) == every - {str(path) for path in captures}  # licences and labels, by name
+    wrong = {}
+    for accepted in report.accepted:
+        name = Path(accepted.file).relative_to(data).as_posix()
+        item = home.catalog.get_item(*accepted.item.split("/"))
+        assert item is not None, name
+        kind, method = expected(name)
+        kinds = {"photos": "photo", "orthophotos": "orthophoto", "videos": "telemetry"}
+        if (kinds[item["collection"]], item["properties"]["flyonce:footprint_method"]) != (kind, method):
+            wrong[name] = (item["collection"], item["properties"]["flyonce:footprint_method"])
+        if kind != "telemetry":
+            assert "thumbnail" in item["assets"], name
+        if kind == "orthophoto":
+            assert "cog" in item["assets"], name
+    assert wrong == {}
+    answered = len(report.accepted) + len(report.duplicate) + len(report.quarantined)
+    assert answered == len(captures)
+    with home.engine.connect() as conn:
+        assert len(receipts.of_flight(conn, report.flight)) >= answered
+    assert report.state == "processed"

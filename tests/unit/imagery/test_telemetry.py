@@ -281,9 +281,10 @@ def test_the_offset_of_a_log_is_found_by_the_motion_in_the_video(late: float) ->
 BLOCK = "1\n00:00:00,000 --> 00:00:01,000\n{}\n"
 
 
-@settings(max_examples=200)
-@given(st.one_of(st.text(max_size=300), st.from_regex(r"(GPS|HOME) ?\([-0-9., mM]{0,40}\).{0,40}", fullmatch=True)))
-def test_subtitles_of_any_text_are_read_or_refused(body: str) -> None:
+SUBTITLES = st.one_of(st.text(max_size=300), st.from_regex(r"(GPS|HOME) ?\([-0-9., mM]{0,40}\).{0,40}", fullmatch=True))
+
+
+def check_subtitles(body: str) -> None:
     for text in (body, BLOCK.format(body)):
         try:
             track = parse_srt(text, "fuzz.SRT")
@@ -296,8 +297,22 @@ def test_subtitles_of_any_text_are_read_or_refused(body: str) -> None:
 
 
 @settings(max_examples=200)
-@given(st.binary(max_size=300), st.integers(0, 400))
-def test_klv_of_any_bytes_is_read_or_left_out(noise: bytes, cut: int) -> None:
+@given(SUBTITLES)
+def test_subtitles_of_any_text_are_read_or_refused(body: str) -> None:
+    check_subtitles(body)
+
+
+@pytest.mark.soak
+@settings(max_examples=20_000)
+@given(SUBTITLES)
+def test_subtitles_of_any_text_for_long(body: str) -> None:
+    check_subtitles(body)
+
+
+NOISE, CUT = st.binary(max_size=300), st.integers(0, 400)
+
+
+def check_klv(noise: bytes, cut: int) -> None:
     good = packet(WHEN, **LEVEL)
     for stream in (noise, KEY + noise, good[:cut] + noise + good):
         for one in packets(stream):
@@ -305,6 +320,19 @@ def test_klv_of_any_bytes_is_read_or_left_out(noise: bytes, cut: int) -> None:
     if KEY[:4] not in noise:
         whole = list(packets(noise + good))
         assert [one.right for one in whole] == [True]
+
+
+@settings(max_examples=200)
+@given(NOISE, CUT)
+def test_klv_of_any_bytes_is_read_or_left_out(noise: bytes, cut: int) -> None:
+    check_klv(noise, cut)
+
+
+@pytest.mark.soak
+@settings(max_examples=20_000)
+@given(NOISE, CUT)
+def test_klv_of_any_bytes_for_long(noise: bytes, cut: int) -> None:
+    check_klv(noise, cut)
 
 
 @pytest.mark.soak

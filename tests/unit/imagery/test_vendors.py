@@ -203,9 +203,10 @@ def test_quality_tells_sharp_from_blurred_and_views_from_each_other(data: Path) 
     assert not same_view(sharp, other)
 
 
-@settings(max_examples=150)
-@given(st.binary(max_size=400))
-def test_a_packet_of_any_bytes_is_read_or_refused(content: bytes) -> None:
+PACKETS = st.one_of(st.binary(max_size=400), st.text('<>/:="& rdfxmlnsDescription', max_size=200).map(str.encode))
+
+
+def check_packet(content: bytes) -> None:
     from xml.etree.ElementTree import ParseError
 
     from defusedxml import DefusedXmlException
@@ -216,3 +217,16 @@ def test_a_packet_of_any_bytes_is_read_or_refused(content: bytes) -> None:
         except (ParseError, DefusedXmlException, ValueError, LookupError):
             continue
         assert all(isinstance(name, str) and isinstance(value, str) for name, value in found.items())
+
+
+@settings(max_examples=150)
+@given(PACKETS)
+def test_a_packet_of_any_bytes_is_read_or_refused(content: bytes) -> None:
+    check_packet(content)
+
+
+@pytest.mark.soak
+@settings(max_examples=20_000)
+@given(PACKETS)
+def test_a_packet_of_any_bytes_for_long(content: bytes) -> None:
+    check_packet(content)
