@@ -47,6 +47,11 @@ class Settings(BaseSettings):
         default=None,
         description="Elevation model (GeoTIFF) that footprints are laid on; its heights over the photos' own zero.",
     )
+    nodeodm_url: SecretStr | None = Field(
+        default=None,
+        description="NodeODM server that full orthophotos are made by, `http://host:3000`; with `?token=…` at its end "
+        "where it asks for one.",
+    )
     upload_max_bytes: int = Field(default=50 * 2**30, ge=1, description="Largest file that an upload may have.")
     uploads_open: int = Field(default=1000, ge=1, description="How many uploads may be under way at once.")
     upload_days: int = Field(default=7, ge=1, description="Days after its last byte that an unfinished upload expires.")

@@ -43,7 +43,9 @@ def sibling(path: Path) -> ModuleType:
     return module
 
 
-schemas = sibling(_TESTS / "schemas.py").schemas
+nodeodm = sibling(_TESTS / "nodeodm.py").nodeodm
+_schemas = sibling(_TESTS / "schemas.py")
+schemas, validate = _schemas.schemas, _schemas.validate
 _postgresql = sibling(_TESTS / "postgresql.py")
 postgres_server, postgres_template = _postgresql.postgres_server, _postgresql.postgres_template
 postgres_url, pgstac_template = _postgresql.postgres_url, _postgresql.pgstac_template

@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +21,31 @@ from stac.store import Item, Query
 from workers.home import Home
 
 MOST_PHOTOS = 400
+PAGE = 500
+"""Items that the catalogue is asked for at once."""
 THUMBNAIL_SIDE = 512
+
+
+def photos_of(home: Home, flight: str) -> tuple[Item, list[Item]]:
+    """A flight's item and those of its photos, as they were taken; thermal ones are left out. Raises `Refused`
+    (no-such-flight)."""
+    owner = home.catalog.get_item(FLIGHTS, flight)
+    if owner is None:
+        raise Refused("no-such-flight", f"The catalogue has no flight {flight}.", "`flyonce flights` lists them.")
+    ours = {"op": "=", "args": [{"property": "flyonce:flight"}, flight]}
+    query: Query | None = Query((PHOTOS,), filter=ours, limit=PAGE)
+    items: list[Item] = []
+    while query is not None:
+        page = home.catalog.search(query)
+        items += (item for item in page.items if not item["properties"].get("flyonce:thermal"))
+        query = None if page.next is None else replace(query, token=page.next)
+    return owner, sorted(items, key=lambda item: (item["properties"]["datetime"], item["properties"]["title"]))
+
+
+def key_of(photos: Sequence[Item]) -> str:
+    """SHA-256 over what these photos hold, in their order."""
+    inputs = [str(item["assets"]["original"]["file:checksum"]) for item in photos]
+    return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
 
 
 def preview_item(home: Home, flight: str, progress: Progress | None = None) -> Item:
@@ -29,23 +54,14 @@ def preview_item(home: Home, flight: str, progress: Progress | None = None) -> I
 
     Raises `Refused`: no-such-flight, too-many-photos, and as `imagery.preview.preview` does.
     """
-    owner = home.catalog.get_item(FLIGHTS, flight)
-    if owner is None:
-        raise Refused("no-such-flight", f"The catalogue has no flight {flight}.", "`flyonce flights` lists them.")
-    ours = {"op": "=", "args": [{"property": "flyonce:flight"}, flight]}
-    found = home.catalog.search(Query((PHOTOS,), filter=ours, limit=MOST_PHOTOS + 1)).items
-    items = sorted(
-        (item for item in found if not item["properties"].get("flyonce:thermal")),
-        key=lambda item: (item["properties"]["datetime"], item["properties"]["title"]),
-    )
+    owner, items = photos_of(home, flight)
     if len(items) > MOST_PHOTOS:
         raise Refused(
             "too-many-photos",
             f"Flight {flight} has more than {MOST_PHOTOS} photos: no preview of minutes.",
-            "Process it in full with photogrammetry software, and ingest the orthophoto.",
+            "Process it in full (`flyonce mosaic FLIGHT --full`), or ingest an orthophoto of it.",
         )
-    inputs = [str(item["assets"]["original"]["file:checksum"]) for item in items]
-    item_id = f"preview-{hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:16]}"
+    item_id = f"preview-{key_of(items)[:16]}"
     known = home.catalog.get_item("orthophotos", item_id)
     if known is not None:
         return known

@@ -18,6 +18,7 @@ from records.schema import metadata, moment_of, moment_text
 DECLARING = (
     "records.jobs",
     "records.outbox",
+    "records.outside",
     "records.receipts",
     "records.history",
     "records.uploads",

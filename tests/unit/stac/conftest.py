@@ -1,45 +1,17 @@
 """Offline validation of what the builders make, and captures to build from."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import jsonschema
 import pytest
-from referencing import Registry
-from referencing.jsonschema import DRAFT7
 from sqlalchemy import event
 
 from imagery.values import Attitude, Capture, Footprint, Georeference, Lens, Position
 from records.engine import migrate, open_engine
-from stac import extensions
 from stac.collections import all_collections
-from stac.hrefs import absolute
 from stac.sqlite import SqliteCatalog
-
-ROOT = "https://flyonce.example"
-"""Where the items under test are served from."""
-
-
-@pytest.fixture(scope="session")
-def validate(schemas: dict[str, dict[str, Any]]) -> Callable[[dict[str, Any]], None]:
-    """Validate an item or a collection, as it is served, against core STAC 1.1.0 and every extension that it names."""
-    known = schemas | {ROOT + extensions.FLYONCE: extensions.flyonce_schema()}
-    registry: Registry[Any] = Registry().with_resources(
-        [(address, DRAFT7.create_resource(schema)) for address, schema in known.items()]
-    )
-    kinds = {"Feature": "item-spec/json-schema/item.json", "Collection": "collection-spec/json-schema/collection.json"}
-
-    def check(document: dict[str, Any]) -> None:
-        served = absolute(document, ROOT)
-        core = f"https://schemas.stacspec.org/v1.1.0/{kinds[served['type']]}"
-        for address in [core, *served["stac_extensions"]]:
-            kind = jsonschema.validators.validator_for(known[address])
-            kind(known[address], registry=registry, format_checker=kind.FORMAT_CHECKER).validate(served)
-
-    return check
 
 
 @pytest.fixture
