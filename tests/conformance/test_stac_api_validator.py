@@ -17,7 +17,7 @@ CITY = {
 # All that it can check of what we declare, but `transaction`: its item has an asset at another host, which is refused
 # here (a server that fetched it would be anybody's tool); test_functions.py takes an item through its life instead.
 CLASSES = [
-    *("core", "children", "collections", "features", "features#filter", "item-search", "filter"),
+    *("core", "browseable", "children", "collections", "features", "features#filter", "item-search", "filter"),
     *("item-search#fields", "item-search#sort", "item-search#filter"),
 ]
 EXPECTED = (
