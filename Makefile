@@ -4,6 +4,8 @@ SHELL := bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Tests mostly wait for servers, browsers and processes that they start: two at a time suit two cores.
+JOBS ?= 2
 CONSOLE := catalog_api/console
 SYNCED := $(VENV)/.synced
 BUNDLED := $(CONSOLE)/static/assets/.built
@@ -51,7 +53,7 @@ demo: setup  ## The whole loop on simulated flights: fly, catalogue, detect, app
 	@$(BIN)/flyonce demo $(ARGS)
 
 test: setup system-packages  ## All tests but the long ones
-	@$(BIN)/pytest -q -m "not soak" $(ARGS)
+	@$(BIN)/pytest -q -n $(JOBS) --dist loadfile -m "not soak" $(ARGS)
 
 soak: setup system-packages  ## The long tests
 	@$(BIN)/pytest -q -m soak $(ARGS)

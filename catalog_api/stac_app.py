@@ -23,7 +23,7 @@ from starlette.responses import JSONResponse
 
 from catalog_api.queryables import Queryables
 from catalog_api.reading import reader_of
-from catalog_api.routes import aggregation, transactions
+from catalog_api.routes import aggregation, browse, transactions
 from catalog_api.stac_client import CatalogClient
 from catalog_api.stac_requests import CollectionsGet, FilterPost, ItemsGet, SearchGet, SearchPost
 from stac import cql2
@@ -44,7 +44,12 @@ _OF_COLLECTIONS = (
     "http://www.opengis.net/spec/ogcapi-common-2/1.0/conf/simple-query",
     *(f"{_COLLECTION_SEARCH}#{part}" for part in ("free-text", "filter", "sort", "fields")),
 )
-_OF_ROUTES = (*transactions.CONFORMANCE, *aggregation.CONFORMANCE, "https://api.stacspec.org/v1.0.0-rc.2/children")
+_OF_ROUTES = (
+    *transactions.CONFORMANCE,
+    *aggregation.CONFORMANCE,
+    *browse.CONFORMANCE,
+    "https://api.stacspec.org/v1.0.0-rc.2/children",
+)
 
 
 class _ApiSettings(ApiSettings):
@@ -54,8 +59,8 @@ class _ApiSettings(ApiSettings):
 
 
 def add_stac(app: FastAPI, version: str) -> None:
-    """Add core, features, collection and item search, filter, sort, fields, free text, aggregation, transactions and
-    children under `/stac`, the same over either catalogue."""
+    """Add core, features, collection and item search, filter, sort, fields, free text, aggregation, transactions,
+    children and browsing under `/stac`, the same over either catalogue."""
     # Not a subclass: stac-fastapi looks for extensions by the names of their classes.
     filters = FilterExtension(
         client=Queryables(reader=reader_of),
@@ -103,6 +108,7 @@ def add_stac(app: FastAPI, version: str) -> None:
     )
     app.include_router(transactions.router)
     app.include_router(aggregation.router)
+    app.include_router(browse.router)
     app.add_api_route(
         f"{PREFIX}/children", client.children, tags=["STAC"], summary="Children", response_class=JSONResponse
     )

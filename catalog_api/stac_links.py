@@ -29,12 +29,20 @@ def title_of(collection: Collection) -> str:
     return str(collection.get("title", collection["id"]))
 
 
+def item_address(item: Item, root: str) -> str:
+    return f"{_collection_address(item['collection'], root)}/items/{quote(item['id'], safe='')}"
+
+
+def _collection_address(name: str, root: str) -> str:
+    return f"{root}/stac/collections/{quote(name, safe='')}"
+
+
 def with_item_links(item: Item, root: str) -> Item:
     """The item as it is served: addresses absolute, its own place among them."""
     out = absolute(item, root)
-    collection = f"{root}/stac/collections/{quote(item['collection'], safe='')}"
+    collection = _collection_address(item["collection"], root)
     out["links"] = [
-        link("self", f"{collection}/items/{quote(item['id'], safe='')}", item["id"], _GEOJSON),
+        link("self", item_address(item, root), item["id"], _GEOJSON),
         link("root", f"{root}/stac/", ROOT_TITLE),
         link("parent", collection, item["collection"]),
         link("collection", collection, item["collection"]),
@@ -61,12 +69,13 @@ def _tile_links(item: Item, root: str) -> list[dict[str, Any]]:
 
 def with_collection_links(collection: Collection, root: str) -> Collection:
     out = absolute(collection, root)
-    here, title = f"{root}/stac/collections/{quote(collection['id'], safe='')}", title_of(collection)
+    here, title = _collection_address(collection["id"], root), title_of(collection)
     out["links"] = [
         link("self", here, title),
         link("root", f"{root}/stac/", ROOT_TITLE),
         link("parent", f"{root}/stac/", ROOT_TITLE),
         link("items", f"{here}/items", f"{title}: items", _GEOJSON),
+        link("child", f"{here}/periods", f"{title}: 按时间 by time"),
         link(_QUERYABLES, f"{here}/queryables", f"{title}: queryables", _SCHEMA),
         link("aggregations", f"{here}/aggregations", f"{title}: what can be counted"),
         *(one for one in out.get("links", []) if one["rel"] not in _OURS),

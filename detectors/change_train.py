@@ -11,13 +11,10 @@ import argparse
 import hashlib
 import json
 import math
-import multiprocessing
-import queue
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -28,197 +25,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from detectors import checkpoint, sketches
+from detectors.change_crops import SHARES, Kept, Plan, Pool
+from detectors.change_drawing import Drawing
 from detectors.change_net import KINDS, VEHICLE, Net, prepared
-from detectors.change_pairs import ALTERED, APPEARED, DISAPPEARED, IGNORE, TRAINING_SEEDS, Pair, block, suburb
-from detectors.change_real import real
-from detectors.change_stock import Stock, load
+from detectors.change_pairs import ALTERED, APPEARED, IGNORE, TRAINING_SEEDS, Pair
 
-CROP = 256
-ROUND = ("block", "block", "suburb", "suburb", "real", "real", "real", "real")
-"""What is drawn, again and again."""
-SHARES = {"block": 0.5, "suburb": 0.25, "real": 0.25}
-"""Of the crops that are learned from."""
 HELD = 24
 """The last numbers below the end of the training seeds, by whose pairs the log follows the learning."""
 _WEIGHT = (1.0, 2.0, 2.0, 2.0, 1.5)
 _AVERAGED = 0.998
 _CLOSING = 8.0
 """Seconds kept for counting and writing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a run depends on besides its pairs."""
-
-    seed: int = 1
-    batch: int = 96
-    rate: float = 3e-3
-    warm: int = 100
-    """Steps until the rate is reached."""
-    near_share: float = 0.6
-    """Share of crops about something that changed, or a vehicle."""
-
-
-def drawn(number: int, stock: Stock | None) -> Pair:
-    """The pair of a number; without a stock there are simulated ones alone."""
-    source = ROUND[number % len(ROUND)]
-    if source == "block" or (stock is None and number % 2 == 0):
-        return block(number)
-    return suburb(number) if source == "suburb" or stock is None else real(number, stock)
-
-
-def _draw_for_ever(folder: Path | None, numbers: Sequence[int], into: "multiprocessing.Queue[Pair]") -> None:
-    torch.set_num_threads(1)
-    stock = None if folder is None else load(folder)
-    for number in numbers:
-        into.put(drawn(number, stock))
-
-
-class Drawing:
-    """Worker processes that draw the pairs of some numbers, each its own share of them, in its order."""
-
-    def __init__(self, folder: Path | None, numbers: Sequence[int], workers: int) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._queue: multiprocessing.Queue[Pair] = context.Queue(maxsize=4 * workers)
-        self._workers: list[BaseProcess] = []
-        for index in range(workers):
-            share = numbers[index::workers]
-            process = context.Process(target=_draw_for_ever, args=(folder, share, self._queue), daemon=True)
-            process.start()
-            self._workers.append(process)
-
-    def ready(self, wait: float = 0.0) -> Iterator[Pair]:
-        """What has been drawn since; `wait`: seconds to wait for the first."""
-        try:
-            yield self._queue.get(timeout=wait) if wait else self._queue.get_nowait()
-            while True:
-                yield self._queue.get_nowait()
-        except queue.Empty:
-            return
-
-    def every(self) -> list[Pair]:
-        """All pairs, once they are drawn."""
-        found: list[Pair] = []
-        while any(process.is_alive() for process in self._workers):
-            found += self.ready(wait=0.5)
-        return [*found, *self.ready(wait=0.5)]
-
-    def stop(self) -> None:
-        for process in self._workers:
-            process.terminate()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Kept:
-    """A pair on the device: `stack` uint8 [7, H, W] of before, after and label; `places` per value that occurs."""
-
-    stack: Tensor
-    gsd: float
-    places: list[np.ndarray]
-
-
-class Pool:
-    """All pairs that are there, and random crops of them."""
-
-    def __init__(self, plan: Plan, device: torch.device) -> None:
-        self._plan, self._device = plan, device
-        self._random = np.random.default_rng(plan.seed)
-        self._noise = torch.Generator(device).manual_seed(plan.seed)
-        self.pairs: dict[str, list[Kept]] = {name: [] for name in SHARES}
-        self.hashes: dict[str, str] = {}
-
-    def add(self, pair: Pair) -> None:
-        stack = np.concatenate((pair.before, pair.after, pair.label[None]))
-        self.hashes[pair.name] = hashlib.sha256(stack.tobytes()).hexdigest()
-        places = []
-        for value in range(1, VEHICLE + 1):
-            found = np.argwhere(pair.label == value).astype(np.int32)
-            if len(found):
-                places.append(found[:: max(1, len(found) // 4000)])
-        self.pairs[pair.source].append(Kept(torch.from_numpy(stack).to(self._device), pair.gsd, places))
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 over the names and contents of all pairs, by name."""
-        lines = "".join(f"{name} {value}\n" for name, value in sorted(self.hashes.items()))
-        return hashlib.sha256(lines.encode()).hexdigest()
-
-    def batch(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Both dates as the network takes them, float [N, 5, CROP, CROP], and int64 labels [N, CROP, CROP]."""
-        names = [name for name, some in self.pairs.items() if some]
-        weights = np.array([SHARES[name] for name in names])
-        crops: list[Tensor] = []
-        cells: list[float] = []
-        for _ in range(self._plan.batch):
-            some = self.pairs[names[self._random.choice(len(names), p=weights / weights.sum())]]
-            crop, size = self._crop(some[int(self._random.integers(len(some)))])
-            crops.append(crop)
-            cells.append(size)
-        stack = torch.stack(crops)
-        dates, label = stack[:, :6].float(), stack[:, 6].long()
-        cell = torch.tensor(cells, device=self._device, dtype=torch.float32)
-        before, after = (disguised(dates[:, at : at + 3], self._noise) for at in (0, 3))
-        valid = self._seen(len(crops))
-        label[~valid] = IGNORE
-        return prepared(before, valid, cell), prepared(after, valid, cell), label
-
-    def _crop(self, kept: Kept) -> tuple[Tensor, float]:
-        rng = self._random
-        height, width = kept.stack.shape[1:]
-        side = CROP if rng.random() < 0.6 else round(CROP * math.exp(rng.uniform(-0.28, 0.28)))
-        side = min(side, height, width)
-        if kept.places and rng.random() < self._plan.near_share:
-            some = kept.places[rng.integers(len(kept.places))]
-            row, col = some[rng.integers(len(some))] - rng.integers(side // 8, side - side // 8, 2)
-        else:
-            row, col = rng.integers(0, height - side + 1), rng.integers(0, width - side + 1)
-        row, col = int(np.clip(row, 0, height - side)), int(np.clip(col, 0, width - side))
-        crop = kept.stack[:, row : row + side, col : col + side]
-        if side != CROP:
-            dates = F.interpolate(
-                crop[None, :6].float(), (CROP, CROP), mode="bilinear", align_corners=False, antialias=side > CROP
-            )[0]
-            label = F.interpolate(crop[None, 6:].float(), (CROP, CROP), mode="nearest")[0]
-            crop = torch.cat((dates, label)).round().clamp(0, 255).to(torch.uint8)
-        crop = torch.rot90(crop, int(rng.integers(4)), (1, 2))
-        if rng.random() < 0.5:
-            crop = crop.flip(2)
-        if rng.random() < 0.5:  # the other way round in time
-            label = crop[6].clone()
-            label[crop[6] == APPEARED] = DISAPPEARED
-            label[crop[6] == DISAPPEARED] = APPEARED
-            crop = torch.cat((crop[3:6], crop[:3], label[None]))
-        return crop, kept.gsd * side / CROP
-
-    def _seen(self, count: int) -> Tensor:
-        """bool [N, CROP, CROP]: now and then a corner or a border is not covered by both dates."""
-        device, noise = self._device, self._noise
-        angle, offset, cut = torch.rand((3, count, 1, 1), generator=noise, device=device)
-        y, x = torch.meshgrid(*[torch.linspace(-1, 1, CROP, device=device)] * 2, indexing="ij")
-        inside = x * torch.cos(6.283 * angle) + y * torch.sin(6.283 * angle) < 1.6 * offset
-        return torch.logical_or(inside, cut > 0.12)
-
-
-def disguised(image: Tensor, noise: torch.Generator) -> Tensor:
-    """float [N, 3, H, W] in 0..255 as another camera in other light would show them, each in its own way."""
-    count, device = len(image), image.device
-
-    def normal(spread: float, channels: int = 1) -> Tensor:
-        return torch.randn((count, channels, 1, 1), generator=noise, device=device) * spread
-
-    def uniform(low: float, high: float) -> Tensor:
-        return torch.rand((count, 1, 1, 1), generator=noise, device=device) * (high - low) + low
-
-    soft = F.avg_pool2d(image, 3, 1, 1, count_include_pad=False)
-    image = torch.lerp(image, soft, uniform(-0.7, 1.0).clamp_min(-0.4))
-    grey = image.mean(1, keepdim=True)
-    image = grey + (image - grey) * uniform(0.5, 1.4)
-    middle = image.mean((1, 2, 3), keepdim=True)
-    image = middle + (image - middle) * uniform(0.7, 1.35)
-    image = 255 * (image.clamp(0, 255) / 255) ** torch.exp(normal(0.2))
-    image = image * torch.exp(normal(0.15) + normal(0.05, 3)) + normal(7)
-    grain = torch.randn(image.shape, generator=noise, device=device)
-    return (image + grain * uniform(0, 6)).round().clamp(0, 255)
 
 
 def loss_of(logits: Tensor, label: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Counts and ranges over what a search finds (STAC's aggregation extension), in the same SQL for both catalogues."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from stac import times
@@ -10,6 +10,8 @@ from stac.fragments import Sql, group, sql
 from stac.store import QueryError
 
 MOST_BUCKETS = 500
+MONTH, DAY = len("2026-05"), len("2026-05-01")
+_REST = "0000-01-01T00:00:00Z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ FIGURES: dict[str, tuple[str, Literal["integer", "datetime"]]] = {
 }
 FREQUENCIES: dict[str, tuple[Key, str]] = {
     "collection_frequency": (lambda dialect: dialect.column("collection", ordered=False), "string"),
-    "datetime_frequency": (lambda dialect: dialect.month(), "datetime"),
+    "datetime_frequency": (lambda dialect: dialect.period(MONTH), "datetime"),
+    "datetime_day_frequency": (lambda dialect: dialect.period(DAY), "datetime"),
     "platform_frequency": (_property("platform"), "string"),
     "flyonce:department_frequency": (_property("flyonce:department"), "string"),
     "flyonce:flight_frequency": (_property("flyonce:flight"), "string"),
@@ -86,8 +89,8 @@ def _answer(name: str, rows: Sequence[Any]) -> Aggregation:
     counted = [Bucket(key, frequency) for key, frequency in rows]
     rest = sum(bucket.frequency for bucket in counted[MOST_BUCKETS:])
     shown = counted[:MOST_BUCKETS]
-    if name == "datetime_frequency":
-        shown = sorted((Bucket(f"{one.key}-01T00:00:00Z", one.frequency) for one in shown), key=lambda one: one.key)
+    if FREQUENCIES[name][1] == "datetime":
+        shown = sorted((replace(one, key=one.key + _REST[len(one.key) :]) for one in shown), key=lambda one: one.key)
     return Aggregation(name, "frequency_distribution", buckets=tuple(shown), overflow=rest)
 
 

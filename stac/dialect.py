@@ -16,6 +16,10 @@ ANY: Literal[0] = 0
 ONE: Literal[1] = 1
 
 
+SECONDS = "((datetime_us + 62135596800000000) / 1000000 - 62135596800)"
+"""Since 1970, rounded down before it too: databases divide towards zero, and no time is earlier than the year 1."""
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
     """One level of an order. `takes` are the types that its values have."""
@@ -60,6 +64,6 @@ class Dialect(Protocol):
         """The levels that sort by a property; items without it come last either way."""
         ...
 
-    def month(self) -> Sql:
-        """The item's month in UTC, 2026-05."""
+    def period(self, letters: int) -> Sql:
+        """The first letters of the item's day in UTC: 7 for the month (2026-05), 10 for the day."""
         ...

@@ -5,7 +5,7 @@ Text is compared by code points (`COLLATE "C"`), as SQLite does it, whatever the
 
 import sys
 
-from stac.dialect import ANY, ONE, Key, Token
+from stac.dialect import ANY, ONE, SECONDS, Key, Token
 from stac.fragments import Sql, bind, sql
 from stac.properties import Kind, Steps
 
@@ -66,8 +66,9 @@ class PgstacDialect:
             Key(sql('(flyonce.wording_at(properties, {}) COLLATE "C")', _path(path)), descending, (str,)),
         ]
 
-    def month(self) -> Sql:
-        return Sql("to_char(to_timestamp(datetime_us / 1000000) AT TIME ZONE 'UTC', 'YYYY-MM')")
+    def period(self, letters: int) -> Sql:
+        day = f"to_char(to_timestamp({SECONDS}) AT TIME ZONE 'UTC', 'YYYY-MM-DD')"
+        return sql(f"left({day}, {{}})", bind(letters))
 
 
 def _path(path: Steps) -> Sql:

@@ -6,7 +6,7 @@ would sort half the catalogue. `stac.sqlite` starts from an index where it has c
 
 from dataclasses import dataclass
 
-from stac.dialect import ANY, ONE, Key, Token
+from stac.dialect import ANY, ONE, SECONDS, Key, Token
 from stac.fragments import Sql, bind, sql
 from stac.properties import CHOSEN, Kind, Steps, column_of
 
@@ -67,8 +67,8 @@ class SqliteDialect:
             Key(_extract(path), descending, nullable=True),
         ]
 
-    def month(self) -> Sql:
-        return Sql("strftime('%Y-%m', datetime_us / 1000000, 'unixepoch')")
+    def period(self, letters: int) -> Sql:
+        return sql(f"substr(date({SECONDS}, 'unixepoch'), 1, {{}})", bind(letters))
 
     def _class(self, path: Steps) -> Sql:
         return sql(

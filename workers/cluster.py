@@ -13,6 +13,7 @@ from workers.environment import WORKER_ENVIRONMENT
 
 LOCAL_CONFIG = {
     "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
+    "distributed.worker.profile.enabled": False,  # as in `WORKER_ENVIRONMENT`, for threads of this process
     # Tasks hold a few windows and return small values: a worker never has anything worth spilling.
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
+import pystac
 import pytest
 
 PHOTOS = 150
@@ -43,6 +44,7 @@ HELD = {
     "https://api.stacspec.org/v1.0.0/collections/extensions/transaction": "test_a_collection_s_life",
     "https://api.stacspec.org/v0.3.0/aggregation": "test_aggregation",
     "https://api.stacspec.org/v1.0.0-rc.2/children": "test_everything_is_reached_by_links",
+    "https://api.stacspec.org/v1.0.0-rc.2/browseable": "test_every_item_is_reached_by_child_and_item",
     **{
         f"{CQL2}/{name}": "test_a_filter_of_each_class"
         for name in (
@@ -90,6 +92,15 @@ def test_everything_is_reached_by_links(api: httpx.Client) -> None:
         for item in api.get(link(child, "items"), params={"limit": 2}).json()["features"]:
             assert api.get(link(item, "self")).json() == item
             assert link(item, "parent") == link(child, "self")
+
+
+def test_every_item_is_reached_by_child_and_item(api: httpx.Client, served: str) -> None:
+    """As pystac does it with a catalogue of files: it follows `child` and `item` and knows of no API."""
+    catalog = pystac.Catalog.from_file(f"{served}/stac/")
+    browsed = [(one.collection_id, one.id) for one in catalog.get_items(recursive=True)]
+    found = api.get("/search", params={"limit": 1000}).json()
+    assert [one for one in found["links"] if one["rel"] == "next"] == []
+    assert sorted(browsed) == sorted((one["collection"], one["id"]) for one in found["features"])
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ CITY = {
     "type": "Polygon",
     "coordinates": [[[102.6, 24.9], [102.8, 24.9], [102.8, 25.1], [102.6, 25.1], [102.6, 24.9]]],
 }
-# All that it can check of what we declare, but `transaction`: its item has an asset at another host, which is refused
-# here (a server that fetched it would be anybody's tool); test_functions.py takes an item through its life instead.
+# All that it can check of what we declare, but `transaction`: the item that it sends has no links, writes cloud cover
+# as text and has an asset at another host, each of which is refused here; test_functions.py takes one through its life.
 CLASSES = [
-    *("core", "children", "collections", "features", "features#filter", "item-search", "filter"),
+    *("core", "browseable", "children", "collections", "features", "features#filter", "item-search", "filter"),
     *("item-search#fields", "item-search#sort", "item-search#filter"),
 ]
 EXPECTED = (

@@ -28,6 +28,16 @@ def test_threads_and_memory_are_set_before_the_process_starts(client):
         assert {name: seen.get(name) for name in WORKER_ENVIRONMENT} == WORKER_ENVIRONMENT
 
 
+def test_no_worker_looks_at_the_stacks_of_its_threads(client):
+    """Which may wait for ever (python/cpython#106883)."""
+
+    def looks(dask_worker):
+        return "profile" in dask_worker.periodic_callbacks
+
+    with connect(workers=1, processes=False) as in_threads:
+        assert [*client.run(looks).values(), *in_threads.run(looks).values()] == [False, False, False]
+
+
 def test_a_worker_killed_in_mid_run_loses_no_item(client):
     def slow_squares(items):
         import time

@@ -9,6 +9,8 @@ import shapely.geometry
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from catalog_api.routes import browse
+
 ALL = [f"照片-{number:02}" for number in range(12)]
 NEWEST = ALL[::-1]
 
@@ -276,3 +278,27 @@ def test_no_question_makes_the_server_fail(client: httpx.Client, asked: dict[str
 def test_every_geometry_that_is_served_is_one(client: httpx.Client) -> None:
     for feature in client.get("/stac/search", params={"limit": 50}).json()["features"]:
         assert shapely.geometry.shape(feature["geometry"]).is_valid
+
+
+def test_a_collection_is_browsed_by_months_days_and_items(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(browse, "MOST_ITEMS", 5)
+    months = client.get(links(client.get("/stac/collections/photos").json(), "child")[0]["href"]).json()
+    assert [link["title"] for link in links(months, "child")] == ["2026-05 (12)"]
+    days = client.get(links(months, "child")[0]["href"]).json()
+    assert [link["title"] for link in links(days, "child")] == ["2026-05-01 (12)"]
+    seen, following, sizes = [], links(days, "child"), []
+    while following:
+        page = client.get(following[0]["href"]).json()
+        assert page["type"] == "Catalog"
+        assert links(page, "self")[0]["href"] == following[0]["href"]
+        seen += [client.get(link["href"]).json()["id"] for link in links(page, "item")]
+        sizes.append(len(links(page, "item")))
+        following = links(page, "child")
+    assert (seen, sizes) == (NEWEST, [5, 5, 2])
+
+
+@pytest.mark.parametrize("period", ["2026-13", "2026-02-30", "2026", "0000-01", "x", "2026-05-01T00", "2026-05-"])
+def test_what_is_no_period_is_not_found(client: httpx.Client, period: str) -> None:
+    assert client.get(f"/stac/collections/photos/periods/{period}").status_code == 404

@@ -8,10 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
-from detectors import change, change_pairs, change_train, checkpoint
+from detectors import change, change_crops, change_pairs, change_train, checkpoint
+from detectors.change_crops import Plan, Pool
 from detectors.change_net import KINDS, STRIDE, ChangeNet, Net, fits
 from detectors.change_pairs import ALTERED, APPEARED, DISAPPEARED, IGNORE, VEHICLE, Pair, block, painted, suburb
-from detectors.change_train import Plan, Pool, Run, counted
+from detectors.change_train import Run, counted
 from imagery.errors import Refused
 
 
@@ -120,7 +121,7 @@ def pair_of_squares(name):
 
 
 def learn(monkeypatch, steps):
-    monkeypatch.setattr(change_train, "CROP", 64)
+    monkeypatch.setattr(change_crops, "CROP", 64)
     plan = Plan(seed=3, batch=1, rate=4e-3, warm=15)
     pool = Pool(plan, torch.device("cpu"))
     pool.add(pair_of_squares("block 1"))
@@ -161,7 +162,7 @@ class Made:
 
 
 def test_the_shipped_network_is_taught_further_and_what_is_written_says_so(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(change_train, "CROP", 64)
+    monkeypatch.setattr(change_crops, "CROP", 64)
     monkeypatch.setattr(change_train, "Drawing", Made)
     shipped = checkpoint.FOLDER / "change-2.safetensors"
     digests = []

@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import stac.sqlite_plan
+from stac.periods import within
 from stac.rows import ItemRow, row_of
 from stac.sqlite import SqliteCatalog
 from stac.store import Item, ItemError, Query, QueryError
@@ -506,3 +507,21 @@ def test_an_item_is_changed_or_removed_with_nothing_between(catalog: SqliteCatal
     assert ids(catalog, Query(bbox=(-180, -90, 180, 90))) == []
     assert catalog.items_of_file("ab" * 32) == []
     assert catalog.change_item("photos", "a", lambda found: found) is None
+
+
+MOMENTS = st.datetimes(timezones=st.just(UTC)) | st.sampled_from(
+    [START, datetime(1969, 12, 31, 23, 59, 59, 500_000, UTC), datetime(1, 1, 1, tzinfo=UTC)]
+)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(moments=st.lists(MOMENTS, min_size=1, max_size=6))
+def test_every_item_is_in_one_month_and_one_day(catalog: SqliteCatalog, moments: list[datetime]) -> None:
+    catalog.put_items([item(f"{n}", when=moment) for n, moment in enumerate(moments)])
+    named = tuple(f"{n}" for n in range(len(moments)))
+    for name, letters in (("datetime_frequency", 7), ("datetime_day_frequency", 10)):
+        (found,) = catalog.aggregate(Query(ids=named), [name])
+        periods = [bucket.key[:letters] for bucket in found.buckets or ()]
+        assert periods == sorted({moment.isoformat()[:letters] for moment in moments})
+        inside = [ids(catalog, Query(ids=named, filter=within(period))) for period in periods]
+        assert sorted(one for some in inside for one in some) == sorted(named)
