@@ -20,7 +20,7 @@ from workers.vectors import encode
 
 @pytest.fixture(scope="module")
 def client():
-    with connect(workers=2) as client:
+    with connect(workers=2, on_cores=True) as client:
         yield client
 
 
