@@ -21,7 +21,7 @@ from workers.cluster import TASKS_A_WORKER, connect
 from workers.inputs import open_input
 from workers.labels import labels_of
 from workers.results import change_to_files
-from workers.testing import patches, write_raster
+from workers.testing import soil, write_raster
 
 GSD = 0.1
 SMALL = {"core": 64, "halo": 32}
@@ -63,12 +63,6 @@ if __name__ == "__main__":
     app()
 """
 """`flyonce` with `SMALL` windows, whose passes log what they worked on and stand still after `STOP`."""
-
-
-def soil(rng, height, width):
-    """uint8 [3, H, W]: squares of many sizes, which registration finds again."""
-    layers = [patches(rng, height, width, size).astype(int) - 128 for size in (2, 5, 16)]
-    return np.clip(sum(layers) // 4 + 110, 1, 255).astype(np.uint8)
 
 
 @pytest.fixture
