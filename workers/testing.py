@@ -95,7 +95,8 @@ def patches(rng: np.random.Generator, height: int, width: int, size: int = 6) ->
 def soil(rng: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:
     """uint8 [3, H, W] of squares of many sizes, which registration finds again; 0 does not occur."""
     layers = [patches(rng, height, width, size).astype(int) - 128 for size in (2, 5, 16)]
-    return np.clip(sum(layers, np.int64(0)) // 4 + 110, 1, 255).astype(np.uint8)
+    mean: NDArray[np.int64] = np.sum(layers, axis=0) // 4 + 110
+    return mean.clip(1, 255).astype(np.uint8)
 
 
 WIDE = replace(SPEC, name="wide", core=1024, halo=64, batch=1, gsd=0.1, min_area=1.0)
