@@ -190,42 +190,51 @@ def memory_of(side: int) -> dict[str, float]:
     }
 
 
+PACKAGES = {
+    "dask map_blocks": "",
+    "torchgeo": "torchgeo",
+    "geoai": "geoai-py",
+    "samgeo tiff_to_tiff": "segment-geospatial",
+    "raster-vision": "rastervision-pytorch-learner",
+}
+"""What has to be installed for each peer; nothing for what is here."""
+
+
 def peers(folder: Path, side: int) -> dict[str, Any]:
-    """Others at their defaults on all cores against ours on all cores; and at equal overlap, threads and allocator, on
-    one core, against ours on that core."""
+    """Others at their defaults on all cores, and at equal overlap, threads and allocator on one core, in turn with ours
+    on as many. Each is a process of its own; processor time counts all that it did, on however busy a machine."""
     cog = raster(folder, side)
-    source = open_input(cog)
     cores = sorted(os.sched_getaffinity(0))
     answer: dict[str, Any] = {}
-    with connect(workers=len(cores)) as everywhere, connect(workers=1) as alone:
-        for client in (everywhere, alone):
-            tiled(client, source, folder)
-        pinned(alone, cores[:1])
-        for peer, python in (("dask map_blocks", sys.executable), ("torchgeo", installed("torchgeo"))):
-            if python is None:
-                answer[peer] = "could not be installed here"
+    for peer, package in PACKAGES.items():
+        python = installed(package) if package else sys.executable
+        if python is None:
+            answer[peer] = "could not be installed here"
+            continue
+        line: dict[str, Any] = {}
+        for mode, some in (("default", cores), ("equal", cores[:1])):
+            ours, theirs = (
+                foreign(interpreter, name, mode, cog, some)
+                for interpreter, name in ((sys.executable, "flyonce"), (python, peer))
+            )
+            if isinstance(ours, str) or isinstance(theirs, str):
+                line[mode] = {"ours": ours, "theirs": theirs}
                 continue
-            line = {}
-            for mode, client in (("default", everywhere), ("equal", alone)):
-                ours = tiled(client, source, folder)
-                theirs = foreign(python, peer, mode, cog, cores[:1] if mode == "equal" else cores)
-                line[mode] = (
-                    theirs
-                    if isinstance(theirs, str)
-                    else {
-                        "ours_Mpx_s": ours / 1e6,
-                        "theirs_Mpx_s": theirs / 1e6,
-                        "ratio": ours / theirs,
-                    }
-                )
-            answer[peer] = line
+            line[mode] = {
+                "ours_Mpx_s": ours["Mpx_s"],
+                "theirs_Mpx_s": theirs["Mpx_s"],
+                "ratio": ours["Mpx_s"] / theirs["Mpx_s"],
+                "ratio_of_processor_time": ours["Mpx_cpu_s"] / theirs["Mpx_cpu_s"],
+                "cells_found": [ours["cells_found"], theirs["cells_found"]],
+            }
+        answer[peer] = line
     return answer
 
 
-def foreign(python: str, peer: str, mode: str, cog: Path, cores: list[int]) -> float | str:
-    """Pixels a second that a peer reaches, in a process of its own."""
+def foreign(python: str, peer: str, mode: str, cog: Path, cores: list[int]) -> dict[str, float] | str:
+    """What `peers.py` prints of a peer, in a process of its own; or why it prints nothing."""
     plain = {name: value for name, value in os.environ.items() if name not in WORKER_ENVIRONMENT}
-    environment = {**os.environ, **WORKER_ENVIRONMENT} if mode == "equal" else plain
+    environment = {**os.environ, **WORKER_ENVIRONMENT} if mode == "equal" or peer == "flyonce" else plain
     command = [python, str(HERE / "peers.py"), peer, mode, str(cog)]
     run = subprocess.run(
         command,
@@ -237,7 +246,8 @@ def foreign(python: str, peer: str, mode: str, cog: Path, cores: list[int]) -> f
     )
     if run.returncode:
         return f"failed: {run.stderr.strip().splitlines()[-1]}"
-    return float(run.stdout.splitlines()[-1])
+    told: dict[str, float] = json.loads(run.stdout.splitlines()[-1])
+    return told
 
 
 def installed(package: str) -> str | None:

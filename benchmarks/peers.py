@@ -2,14 +2,18 @@
 
     python benchmarks/peers.py "dask map_blocks" default COG
 
-Prints pixels a second, model loaded and first window run before the clock starts. `default`: what one gets who follows
-the documentation (chunks or chips without overlap, torch's own threads). `equal`: windows, overlap and threads as ours.
-Every way ends with the mask of the whole raster as a GeoTIFF on disk; none of them makes polygons.
+Prints pixels a second, of the clock and of processor time (children's included), as JSON; the model is loaded and its
+first window run before they start. `default`: what one gets who follows the documentation (chunks or chips of its
+size, torch's own threads). `equal`: windows, overlap and threads as ours. Every way ends with the mask of the whole
+raster as a GeoTIFF on disk; none but ours makes polygons.
 """
 
+import json
+import resource
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +23,24 @@ import torch
 from detectors import registry
 
 SPEC = registry.spec("debris")
+WINDOW = SPEC.core + 2 * SPEC.halo
+
+
+class Planes(torch.nn.Module):
+    """Our weights as a network of anybody's: RGB float [N, 3, H, W] of 0..`white` in, float [N, 1 + C, H, W] out, of
+    which the largest is the class: the first plane stands at the threshold. Sides are padded to the stride of 16."""
+
+    def __init__(self, detector: object, white: float = 1.0) -> None:
+        super().__init__()
+        self.detector, self.white = detector, white
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        height, width = pixels.shape[-2:]
+        whole = (pixels * (255 / self.white)).round().clamp(0, 255).to(torch.uint8)
+        whole = torch.nn.functional.pad(whole, (0, -width % 16, 0, -height % 16))
+        valid = torch.ones(len(whole), *whole.shape[-2:], dtype=torch.bool)
+        scores = self.detector.scores(whole, valid)[..., :height, :width].float()
+        return torch.cat([torch.full_like(scores[:, :1], SPEC.thresholds[0] - 0.5), scores], dim=1)
 
 
 def masked(detector: object, pixels: np.ndarray) -> np.ndarray:
@@ -92,18 +114,23 @@ def torchgeo(detector: object, cog: str, equal: bool, folder: str) -> None:
     loader = DataLoader(dataset, batch_size=1, sampler=sampler, collate_fn=stack_samples)
     with rasterio.open(cog) as ds:
         mask, inverse = np.zeros((ds.height, ds.width), dtype=np.uint8), ~ds.transform
-        gsd = ds.transform.a
     for batch in loader:
-        x, y = corner(batch["bounds"] if "bounds" in batch else batch["bbox"])
-        left, top = inverse * (x, y)
-        col, row = round(left), round(top)
         found = masked(detector, batch["image"][0].numpy().clip(0, 255).astype(np.uint8))
-        inner = found[halo : halo + stride, halo : halo + stride]
-        row, col = max(row + halo, 0), max(col + halo, 0)
-        part = mask[row : row + stride, col : col + stride]
-        part[...] = inner[: part.shape[0], : part.shape[1]]
-    assert gsd > 0
+        left, top = inverse * corner(batch["bounds"] if "bounds" in batch else batch["bbox"])
+        rows, cols = (
+            kept(round(at), side, halo, whole)
+            for at, side, whole in ((top, found.shape[0], mask.shape[0]), (left, found.shape[1], mask.shape[1]))
+        )
+        row, col = round(top), round(left)
+        mask[rows, cols] = found[rows.start - row : rows.stop - row, cols.start - col : cols.stop - col]
     write(cog, mask, folder)
+
+
+def kept(at: int, side: int, halo: int, whole: int) -> slice:
+    """Of a chip that begins at `at`, what is kept of it along one axis of the raster: all but the halo, except at the
+    raster's own edges."""
+    first = 0 if at <= 0 else at + halo
+    return slice(first, whole if at + side >= whole else at + side - halo)
 
 
 def corner(bounds: object) -> tuple[float, float]:
@@ -117,21 +144,123 @@ def corner(bounds: object) -> tuple[float, float]:
     return float(flat[0]), float(flat[4] if len(flat) > 6 else flat[3])
 
 
+def geoai(detector: object, cog: str, equal: bool, folder: str) -> None:
+    """`predict_geotiff`, which takes any network; blended as it is by default, which writes no weight for `none`."""
+    from geoai.inference import predict_geotiff
+
+    mine = {"tile_size": WINDOW, "overlap": 2 * SPEC.halo, "batch_size": SPEC.batch} if equal else {}
+    predict_geotiff(
+        Planes(detector),
+        cog,
+        str(Path(folder) / "mask.tif"),
+        num_classes=1 + len(SPEC.classes),
+        output_dtype="uint8",
+        output_nodata=255,
+        postprocess_fn=lambda planes: planes.argmax(0).astype(np.uint8),
+        device="cpu",
+        verbose=False,
+        **mine,
+    )
+
+
+def samgeo(detector: object, cog: str, equal: bool, folder: str) -> None:
+    """`tiff_to_tiff`, which hands any function the windows that it would give to SAM."""
+    from samgeo.common import tiff_to_tiff
+
+    def segment(rgb: np.ndarray, **_: object) -> np.ndarray:
+        return masked(detector, np.ascontiguousarray(rgb.transpose(2, 0, 1)))
+
+    mine = {"sample_size": (SPEC.core, SPEC.core), "bound": SPEC.halo} if equal else {}
+    tiff_to_tiff(cog, str(Path(folder) / "mask.tif"), segment, **mine)
+
+
+def rastervision(detector: object, cog: str, equal: bool, folder: str) -> None:
+    """A learner around any network, its sliding windows and label store, as in the library's tutorial on prediction."""
+    from rastervision.core.data import ClassConfig, SemanticSegmentationLabels
+    from rastervision.pytorch_learner import (
+        SemanticSegmentationGeoDataConfig,
+        SemanticSegmentationLearner,
+        SemanticSegmentationLearnerConfig,
+        SemanticSegmentationSlidingWindowGeoDataset,
+        SolverConfig,
+    )
+
+    classes = ClassConfig(names=["none", *SPEC.classes], null_class="none")
+    size, stride = (WINDOW, SPEC.core) if equal else (300, 300)  # 300: the pipeline's own chips
+    dataset = SemanticSegmentationSlidingWindowGeoDataset.from_uris(
+        class_config=classes,
+        image_uri=cog,
+        image_raster_source_kw={"channel_order": [0, 1, 2]},
+        size=size,
+        stride=stride,
+        **({"padding": SPEC.halo, "pad_direction": "both"} if equal else {}),
+    )
+    solver = SolverConfig(batch_sz=SPEC.batch) if equal else SolverConfig()
+    data = SemanticSegmentationGeoDataConfig(class_config=classes, **({"num_workers": 0} if equal else {}))
+    learner = SemanticSegmentationLearner(
+        cfg=SemanticSegmentationLearnerConfig(data=data, solver=solver), model=Planes(detector), training=False
+    )
+    predictions = learner.predict_dataset(dataset, raw_out=False, numpy_out=True, progress_bar=False)
+    labels = SemanticSegmentationLabels.from_predictions(
+        dataset.windows,
+        predictions,
+        smooth=False,
+        extent=dataset.scene.extent,
+        num_classes=len(classes),
+        crop_sz=SPEC.halo if equal else None,
+    )
+    labels.save(folder, crs_transformer=dataset.scene.raster_source.crs_transformer, class_config=classes)
+
+
+def flyonce(_detector: object, cog: str, equal: bool, folder: str) -> None:
+    """Ours, with the driver and its Dask in this process, so that all of its processor time is counted."""
+    from workers.cluster import connect
+    from workers.detect import detect
+    from workers.inputs import open_input
+    from workers.outputs import write_mask
+
+    raw, source = Path(folder) / "raw.tif", open_input(Path(cog))
+    with connect(workers=1 if equal else 0, processes=False) as client:
+        found = detect(client, SPEC, source, raw)
+    write_mask(raw, Path(folder) / "mask.tif", source, found.grid, found.extent)
+    assert not found.analysis.failed
+
+
+Way = Callable[[object, str, bool, str], None]
+WAYS: dict[str, Way] = {
+    "flyonce": flyonce,
+    "dask map_blocks": dask_map_blocks,
+    "torchgeo": torchgeo,
+    "geoai": geoai,
+    "samgeo tiff_to_tiff": samgeo,
+    "raster-vision": rastervision,
+}
+
+
+def processor_seconds() -> float:
+    """Of this process and of its children that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
 def main() -> None:
     peer, mode, cog = sys.argv[1:]
     equal = mode == "equal"
     if equal:
         torch.set_num_threads(1)
     detector = registry.load("debris")
-    side = SPEC.core + 2 * SPEC.halo if equal else 512
+    side = WINDOW if equal else 512
     masked(detector, np.zeros((3, side, side), dtype=np.uint8))
-    ways = {"dask map_blocks": dask_map_blocks, "torchgeo": torchgeo}
     with tempfile.TemporaryDirectory() as folder:
-        start = time.perf_counter()
-        ways[peer](detector, cog, equal, folder)
-        seconds = time.perf_counter() - start
+        used, start = processor_seconds(), time.perf_counter()
+        WAYS[peer](detector, cog, equal, folder)
+        seconds, used = time.perf_counter() - start, processor_seconds() - used
+        answers = sorted({*Path(folder).glob("*.tif")} - {Path(folder) / "raw.tif"})
+        with rasterio.open(answers[0]) as ds:
+            found = int(((ds.read(1) > 0) & (ds.read(1) != 255)).sum())
     with rasterio.open(cog) as ds:
-        print(ds.width * ds.height / seconds)
+        pixels = ds.width * ds.height
+    print(json.dumps({"Mpx_s": pixels / seconds / 1e6, "Mpx_cpu_s": pixels / used / 1e6, "cells_found": found}))
 
 
 if __name__ == "__main__":

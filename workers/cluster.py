@@ -1,5 +1,6 @@
 """Where tasks run: a cluster of processes on this machine, or a Dask scheduler given by its address."""
 
+import importlib
 import logging
 import os
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ import dask
 import distributed
 
 from imagery.errors import Refused
+from workers.devices import Plan, gpus_here, has_dask_cuda, plan
 from workers.environment import WORKER_ENVIRONMENT
 
 LOCAL_CONFIG = {
@@ -42,11 +44,14 @@ def usable_cores() -> int:
 
 
 @contextmanager
-def connect(*, workers: int = 0, scheduler: str = "", processes: bool = True) -> Iterator[distributed.Client]:
+def connect(
+    *, workers: int = 0, scheduler: str = "", processes: bool = True, on_cores: bool = False
+) -> Iterator[distributed.Client]:
     """A client of the scheduler at that address, else of a new cluster on this machine that ends with the block.
 
-    `workers`: processes that compute one batch at a time, 0 for one per core. `processes=False` runs them as threads of
-    this process, for tests and notebooks. Raises `Refused` (`no-scheduler`) where nothing answers at the address.
+    `workers`: processes that compute one batch at a time, 0 for one per GPU, or per core where there is none.
+    `on_cores`: GPUs are left alone, for work that does not use them. `processes=False` runs workers as threads of this
+    process, for tests and notebooks. Raises `Refused` (`no-scheduler`) where nothing answers at the address.
     """
     if scheduler:
         try:
@@ -60,17 +65,50 @@ def connect(*, workers: int = 0, scheduler: str = "", processes: bool = True) ->
         with client:
             yield client
         return
+    gpus = () if on_cores or not processes else gpus_here()
+    asked = plan(gpus, workers=workers, cores=usable_cores(), dask_cuda=has_dask_cuda())
     with (
         dask.config.set(LOCAL_CONFIG),
-        distributed.LocalCluster(  # type: ignore[no-untyped-call]
-            n_workers=workers or usable_cores(),
-            threads_per_worker=TASKS_A_WORKER,
-            processes=processes,
-            host="127.0.0.1" if processes else None,
-            dashboard_address="127.0.0.1:0",
-            # What a task raises comes back to the driver and is told there, once.
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
+        local_cluster(asked, processes=processes) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,  # type: ignore[no-untyped-call]
     ):
         yield client
+
+
+def local_cluster(asked: Plan, *, processes: bool = True) -> distributed.SpecCluster:
+    """A scheduler and the workers of this plan, on this machine; to be called and used under `LOCAL_CONFIG`, which sets
+    threads, allocator and memory of whatever process is spawned."""
+    host, dashboard = "127.0.0.1", "127.0.0.1:0"
+    # What a task raises comes back to the driver and is told there, once.
+    quiet = logging.CRITICAL
+    if not asked.gpus:
+        return distributed.LocalCluster(  # type: ignore[no-untyped-call]
+            n_workers=asked.processes,
+            threads_per_worker=TASKS_A_WORKER,
+            processes=processes,
+            host=host if processes else None,
+            dashboard_address=dashboard,
+            silence_logs=quiet,
+        )
+    if asked.dask_cuda:
+        # No RMM, no spilling of what lies on the device: torch has its own allocator, and `workers.scoring` its budget.
+        cluster: distributed.SpecCluster = importlib.import_module("dask_cuda").LocalCUDACluster(
+            CUDA_VISIBLE_DEVICES=list(asked.gpus),
+            threads_per_worker=TASKS_A_WORKER,
+            memory_limit=None,
+            device_memory_limit=None,
+            protocol="tcp",
+            host=host,
+            dashboard_address=dashboard,
+            silence_logs=quiet,
+        )
+        return cluster
+    options = {"nthreads": TASKS_A_WORKER, "host": host, "memory_limit": 0, "silence_logs": quiet}
+    return distributed.SpecCluster(  # type: ignore[no-untyped-call]
+        scheduler={"cls": distributed.Scheduler, "options": {"host": host, "port": 0, "dashboard_address": dashboard}},
+        workers={
+            number: {"cls": distributed.Nanny, "options": options | {"env": environment}}
+            for number, environment in enumerate(asked.environments())
+        },
+        silence_logs=quiet,
+    )

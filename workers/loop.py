@@ -28,6 +28,7 @@ from tickets.gateways.file import FileGateway
 from tickets.values import Sighting
 from workers.captures import get_item, reference
 from workers.cluster import connect
+from workers.devices import gpus_here
 from workers.frames import captures_in
 from workers.home import Home
 from workers.ingest import ingest
@@ -60,11 +61,18 @@ class Engine:
         self._scheduler, self._workers = scheduler, workers
         self._stack = ExitStack()
         self._client: distributed.Client | None = None
+        self._on_cores = False
 
-    def client(self) -> distributed.Client:
-        if self._client is None or self._client.status != "running":
+    def client(self, *, on_cores: bool = False) -> distributed.Client:
+        """`on_cores`: for work that does not use GPUs. On a machine that has some, going from the one to the other
+        starts another cluster."""
+        on_cores = on_cores and not self._scheduler and bool(gpus_here())
+        if self._client is None or self._client.status != "running" or on_cores != self._on_cores:
             self.close()
-            self._client = self._stack.enter_context(connect(workers=self._workers, scheduler=self._scheduler))
+            self._on_cores = on_cores
+            self._client = self._stack.enter_context(
+                connect(workers=self._workers, scheduler=self._scheduler, on_cores=on_cores)
+            )
         return self._client
 
     def close(self) -> None:
@@ -176,7 +184,8 @@ def _run(
         case LookJob():
             return [], look(home, job.flight, heart.progress), []
         case ChangeJob():
-            item = run_comparison(home, engine.client(), job, labels_of(codes), progress=heart.progress)
+            client = engine.client(on_cores=True)
+            item = run_comparison(home, client, job, labels_of(codes), progress=heart.progress)
             return [item], {}, []
         case DetectJob():
             change = get_item(home, job.change) if job.change else None

@@ -12,14 +12,7 @@ import distributed
 
 from imagery.errors import Refused
 from workers.cluster import LOCAL_CONFIG, TASKS_A_WORKER, usable_cores
-from workers.environment import WORKER_ENVIRONMENT
-
-
-def environments(gpus: int, workers: int) -> list[dict[str, str]]:
-    """Of each worker process: one for each GPU, which it alone sees; without GPUs `workers` of them."""
-    if gpus:
-        return [WORKER_ENVIRONMENT | {"CUDA_VISIBLE_DEVICES": str(index)} for index in range(workers or gpus)]
-    return [dict(WORKER_ENVIRONMENT)] * (workers or usable_cores())
+from workers.devices import gpus_here, plan
 
 
 def lend(scheduler: str, *, workers: int = 0, host: str | None = None) -> None:
@@ -27,10 +20,9 @@ def lend(scheduler: str, *, workers: int = 0, host: str | None = None) -> None:
 
     `host`: this host's address as the scheduler reaches it. Raises `Refused` (no-scheduler).
     """
-    import torch
-
+    own = plan(gpus_here(), workers=workers, cores=usable_cores())
     with dask.config.set(LOCAL_CONFIG):
-        asyncio.run(_run(scheduler, environments(torch.cuda.device_count(), workers), host))
+        asyncio.run(_run(scheduler, own.environments(), host))
 
 
 async def _run(scheduler: str, each: Sequence[dict[str, str]], host: str | None) -> None:

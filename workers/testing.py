@@ -92,6 +92,13 @@ def patches(rng: np.random.Generator, height: int, width: int, size: int = 6) ->
     return np.repeat(np.kron(coarse, np.ones((1, size, size), dtype=np.uint8))[:, :height, :width], 3, axis=0)
 
 
+def soil(rng: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:
+    """uint8 [3, H, W] of squares of many sizes, which registration finds again; 0 does not occur."""
+    layers = [patches(rng, height, width, size).astype(int) - 128 for size in (2, 5, 16)]
+    mean: NDArray[np.int64] = np.sum(layers, axis=0) // 4 + 110
+    return mean.clip(1, 255).astype(np.uint8)
+
+
 WIDE = replace(SPEC, name="wide", core=1024, halo=64, batch=1, gsd=0.1, min_area=1.0)
 """Windows of a real model's size."""
 

@@ -48,7 +48,7 @@ def change(
     labels = labels_of(load_codes(settings.codes))
     of_catalogue = are_items([before, after])
     check_outputs(of_catalogue, pixels, out, mask)
-    at = Where(workers or settings.workers, scheduler or settings.scheduler)
+    at = Where(workers or settings.workers, scheduler or settings.scheduler, on_cores=True)
     if of_catalogue:
         summary = _items(settings, before, after, gsd, labels, at, out, mask)
     else:

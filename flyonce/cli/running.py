@@ -21,7 +21,7 @@ Pixels = Annotated[bool, typer.Option("--pixels", help="Answer in pixel coordina
 Gsd = Annotated[
     float | None, typer.Option("--gsd", min=1e-4, max=1000, help="Metres per pixel, where a source does not tell.")
 ]
-Workers = Annotated[int, typer.Option("--workers", min=0, help="Worker processes; 0: one per core.")]
+Workers = Annotated[int, typer.Option("--workers", min=0, help="Worker processes; 0: one per GPU, else per core.")]
 Scheduler = Annotated[str, typer.Option("--scheduler", help="Address of a Dask scheduler.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print a summary as JSON.")]
 
@@ -30,10 +30,12 @@ COLLECTIONS = ("photos", "orthophotos", "videos", "frames")
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """A scheduler's address, or worker processes of this machine (0: one per core)."""
+    """A scheduler's address, or worker processes of this machine (0: one per GPU, else per core)."""
 
     workers: int
     scheduler: str
+    on_cores: bool = False
+    """For work that does not use GPUs: a process per core also where there are some."""
 
     @contextmanager
     def connected(self) -> Iterator["distributed.Client"]:
@@ -43,7 +45,7 @@ class Where:
         from workers.run import SchedulerLostError
 
         try:
-            with connect(workers=self.workers, scheduler=self.scheduler) as client:
+            with connect(workers=self.workers, scheduler=self.scheduler, on_cores=self.on_cores) as client:
                 yield client
         except SchedulerLostError as lost:
             raise Refused("scheduler-lost", str(lost)) from lost

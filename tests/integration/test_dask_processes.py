@@ -1,20 +1,26 @@
-"""The same answers on real worker processes, and when one of them is killed in mid-run."""
+"""The same answers on one to four real worker processes, and when one of them is killed in mid-run."""
 
 import os
 import signal
 import time
 
+import numpy as np
 import pytest
 
 from imagery.errors import Refused
 from workers.cluster import connect
+from workers.detect import detect
 from workers.environment import WORKER_ENVIRONMENT
+from workers.inputs import open_input
+from workers.outputs import about_detection, detection_features, write_mask
 from workers.run import Done, Failed, spread
+from workers.testing import SPEC, label, load, patches, write_raster
+from workers.vectors import encode
 
 
 @pytest.fixture(scope="module")
 def client():
-    with connect(workers=2) as client:
+    with connect(workers=2, on_cores=True) as client:
         yield client
 
 
@@ -72,3 +78,26 @@ def test_a_scheduler_that_is_not_there_is_refused_by_its_address():
         pass
     assert refusal.value.reason == "no-scheduler"
     assert time.monotonic() - start < 60
+
+
+def test_one_to_four_processes_give_the_same_bytes(client, tmp_path):
+    """The whole raster, on as many processes as the cluster has at the time."""
+    source = open_input(write_raster(tmp_path / "a.tif", patches(np.random.default_rng(8), 100, 120)))
+
+    def answer(client, **options):
+        found = detect(client, SPEC, source, tmp_path / "raw.tif", load=load, **options)
+        write_mask(tmp_path / "raw.tif", tmp_path / "mask.tif", source, found.grid, found.extent)
+        return encode(detection_features(found, label), about_detection(found)), (tmp_path / "mask.tif").read_bytes()
+
+    def scale(workers):
+        client.cluster.scale(workers)
+        deadline = time.monotonic() + 300
+        while len(client.nthreads()) != workers:
+            assert time.monotonic() < deadline, f"the cluster did not come to {workers} workers"
+            time.sleep(0.05)
+
+    with connect(workers=1, processes=False) as alone:
+        expected = answer(alone, chunk=1)
+    for workers, chunk in ((4, 1), (3, 2), (2, 7), (1, 5)):
+        scale(workers)
+        assert answer(client, chunk=chunk) == expected, workers

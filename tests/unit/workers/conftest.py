@@ -7,10 +7,11 @@ from workers.cluster import connect
 
 @pytest.fixture(scope="session")
 def clusters():
-    """Clients of one, two and three workers."""
+    """Clients of one to four workers."""
     with (
         connect(workers=1, processes=False) as one,
         connect(workers=2, processes=False) as two,
         connect(workers=3, processes=False) as three,
+        connect(workers=4, processes=False) as four,
     ):
-        yield {1: one, 2: two, 3: three}
+        yield {1: one, 2: two, 3: three, 4: four}

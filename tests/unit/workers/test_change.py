@@ -99,7 +99,7 @@ def test_ground_without_data_on_one_date_is_not_called_unchanged(whole, dates):
     assert set(np.unique(mask)) <= {0, 1, 255}
 
 
-@pytest.mark.parametrize(("chunk", "workers"), [(3, 2), (2, 3)])
+@pytest.mark.parametrize(("chunk", "workers"), [(3, 2), (2, 4)])
 def test_chunks_and_workers_change_no_byte(clusters, dates, whole, chunk, workers):
     _, geojson, mask = run(clusters[workers], dates, chunk=chunk)
     assert geojson == whole[1]

@@ -1,6 +1,7 @@
 """Rule 5 of the house plan: a result does not depend on how the work was cut up, and equals the whole in one piece."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ rasters = st.tuples(
 
 
 @settings(max_examples=25, deadline=None)
-@given(raster=rasters, chunk=st.integers(1, 9), workers=st.sampled_from([1, 2, 3]))
+@given(raster=rasters, chunk=st.integers(1, 9), workers=st.integers(1, 4))
 def test_chunks_and_workers_change_no_byte(clusters, tmp_path_factory, raster, chunk, workers):
     folder = tmp_path_factory.mktemp("rule5")
     seed, height, width, offset, gsd = raster
@@ -52,26 +53,46 @@ def test_chunks_and_workers_change_no_byte(clusters, tmp_path_factory, raster, c
     assert first_mask == second_mask
 
 
-@settings(max_examples=15, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1), rows=st.integers(0, 40), cols=st.integers(0, 40))
-def test_an_extent_filters_the_output_and_moves_no_window(clusters, tmp_path_factory, seed, rows, cols):
+def told_inside(found, extent):
+    """The features, as bytes, of those regions that lie in the extent and touch no border of it."""
+
+    def inside(region):
+        west, north, east, south = region.polygon.bounds
+        inside_rows = extent.row < north and south < extent.row + extent.height
+        return inside_rows and extent.col < west and east < extent.col + extent.width
+
+    kept = [region for region in found.analysis.regions if inside(region)]
+    some = replace(found, analysis=replace(found.analysis, regions=kept))
+    return [encode([feature], {}) for feature in detection_features(some, label)]
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    rows=st.integers(0, 40),
+    cols=st.integers(0, 40),
+    around=st.tuples(*[st.integers(0, 40)] * 2),
+    workers=st.integers(1, 4),
+)
+def test_an_extent_filters_the_output_and_moves_no_window(
+    clusters, tmp_path_factory, seed, rows, cols, around, workers
+):
+    """Asked for an extent, or for a larger one, or for everything: where they meet, the same bytes."""
     folder = tmp_path_factory.mktemp("extent")
     path = write_raster(folder / "a.tif", patches(np.random.default_rng(seed), 96, 96))
     whole, _, _ = run(clusters[2], path, folder)
     with rasterio.open(folder / "mask.tif") as ds:
         everything = ds.read(1)
     extent = Window(whole.extent.row + rows, whole.extent.col + cols, 50, 47)
-    part, _, _ = run(clusters[2], path, folder, extent=extent)
-    with rasterio.open(folder / "mask.tif") as ds:
-        assert (ds.read(1) == everything[rows : rows + 50, cols : cols + 47]).all()
-
-    def well_inside(region):
-        west, north, east, south = region.polygon.bounds
-        inside_rows = extent.row < north and south < extent.row + extent.height
-        return inside_rows and extent.col < west and east < extent.col + extent.width
-
-    inside = [region for region in whole.analysis.regions if well_inside(region)]
-    assert inside == [region for region in part.analysis.regions if well_inside(region)]
+    above, left = min(around[0], rows), min(around[1], cols)
+    larger = Window(extent.row - above, extent.col - left, extent.height + above + 3, extent.width + left + 5)
+    for asked in (extent, larger):
+        part, _, _ = run(clusters[workers], path, folder, extent=asked, chunk=1 + seed % 4)
+        cut = part.extent.slices_in(whole.extent)
+        with rasterio.open(folder / "mask.tif") as ds:
+            assert (ds.read(1) == everything[cut]).all()
+        assert told_inside(part, asked) == told_inside(whole, asked)
+        assert told_inside(part, extent) == told_inside(whole, extent)
 
 
 def test_the_answer_is_that_of_one_window_over_everything(clusters, tmp_path):

@@ -264,7 +264,7 @@ class Local(Engine):
         super().__init__("", 1)
         self._shared = client
 
-    def client(self) -> distributed.Client:
+    def client(self, *, on_cores: bool = False) -> distributed.Client:
         return self._shared
 
 
