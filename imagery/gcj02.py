@@ -10,7 +10,8 @@ import re
 
 from imagery.ground import WGS84
 
-WORDS = re.compile(r"gcj[-_ ]?0?2|火星坐标|mars coordinates?|国测局", re.IGNORECASE)
+WORDS = re.compile(r"gcj[-_ ]?0?2|火星坐标|mars coordinates?|国测局|\bbd[-_ ]?09|百度坐标", re.IGNORECASE)
+"""BD-09 is GCJ-02 shifted once more."""
 A, EE = 6378245.0, 0.00669342162296594323
 CHINA = (73.0, 3.0, 136.0, 54.0)
 NEAR = 60.0

@@ -5,6 +5,7 @@ from pathlib import Path
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
+from imagery import gcj02
 from imagery.endings import SYSTEM, WORLD
 from imagery.errors import Refused
 from imagery.ground import Affine
@@ -48,13 +49,15 @@ def _affine(path: Path) -> Affine:
 
 
 def _named(path: Path) -> str:
+    text = _text(path).strip()
     try:
-        found = CRS.from_user_input(_text(path).strip())
+        found = CRS.from_user_input(text)
     except CRSError as error:
         raise Refused(
             "damaged-sidecar", f"{path}: names no coordinate system.", "Export the picture with its .prj again."
         ) from error
-    code = found.to_epsg(min_confidence=70)
+    # A name that says GCJ-02 must not be lost to the code of the ellipsoid that it is said of.
+    code = None if gcj02.declared(text) else found.to_epsg(min_confidence=70)
     return f"EPSG:{code}" if code else str(found.to_wkt())
 
 

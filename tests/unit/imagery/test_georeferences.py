@@ -99,6 +99,18 @@ def test_gcj_02_is_stopped_however_it_is_said(write: Write) -> None:
     assert reason(write("tagged.tif", tags={"TIFFTAG_IMAGEDESCRIPTION": "高德底图 (GCJ02)"})).reason == "gcj-02"
 
 
+@pytest.mark.parametrize("name", ["GCJ-02", "GCS_GCJ02", "BD-09", "火星坐标系"])
+def test_gcj_02_that_a_prj_names_is_stopped_though_it_looks_like_wgs84(tmp_path: Path, name: str) -> None:
+    """The numbers and the ellipsoid are those of EPSG:4326, whose code would hide the name."""
+    Image.new("RGB", (80, 60), "grey").save(tmp_path / "map.png")
+    (tmp_path / "map.pgw").write_text(f"5e-6\n0\n0\n-5e-6\n{LON}\n{LAT}\n")
+    wgs84 = CRS.from_epsg(4326).to_wkt("WKT1_GDAL")
+    (tmp_path / "map.prj").write_text(wgs84)
+    assert inspect(tmp_path / "map.png").kind == "orthophoto"
+    (tmp_path / "map.prj").write_text(wgs84.replace('GEOGCS["WGS 84"', f'GEOGCS["{name}"'))
+    assert reason(tmp_path / "map.png").reason == "gcj-02"
+
+
 def test_the_shift_of_gcj_02_is_known_and_recognised() -> None:
     """Oracle: a published pair (Tiananmen, WGS84 116.39123, 39.90691 is GCJ-02 116.39747, 39.90831 to 1e-4)."""
     east, north = gcj02.shift(116.39123, 39.90691)
