@@ -38,6 +38,7 @@ from workers.looking import look
 from workers.pace import Pace, Pacer
 from workers.propose import proposals
 from workers.publish import run_comparison, run_detection
+from workers.results import Effort
 from workers.taking import take
 
 LEASE_SECONDS = 60.0
@@ -185,19 +186,22 @@ def _run(
             return [], look(home, job.flight, heart.progress), []
         case ChangeJob():
             client = engine.client(on_cores=True)
-            item = run_comparison(home, client, job, labels_of(codes), progress=heart.progress)
-            return [item], {}, []
+            effort = Effort()
+            item = run_comparison(home, client, job, labels_of(codes), progress=heart.progress, effort=effort)
+            return [item], {"effort": effort.to_dict()}, []
         case DetectJob():
             change = get_item(home, job.change) if job.change else None
-            items, seen, notes = [], list[Sighting](), list[str]()
+            items, seen, notes, effort = [], list[Sighting](), list[str](), Effort()
+            labels = labels_of(codes)
             for name in captures_in(home, job.source):
                 one = replace(job, source=name)
-                items.append(run_detection(home, engine.client(), one, labels_of(codes), progress=heart.progress))
+                client = engine.client()
+                items.append(run_detection(home, client, one, labels, progress=heart.progress, effort=effort))
                 if job.propose:
                     more, why = proposals(home, items[-1], change)
                     seen += more
                     notes += why
-            return items, {"notes": notes} if notes else {}, seen
+            return items, {"effort": effort.to_dict()} | ({"notes": notes} if notes else {}), seen
 
 
 def _finish(conn: Connection, row: jobs.Job, result: dict[str, Any]) -> None:

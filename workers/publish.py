@@ -6,7 +6,7 @@ A run's id follows from its model, inputs and parameters. Asked again, the item 
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -49,7 +49,7 @@ from workers.outputs import (
 )
 from workers.results import by_class, classes_of, with_source, working_folder
 from workers.shelf import model_of, shelve
-from workers.tiling import Progress, no_progress
+from workers.tiling import Analysis, Progress, no_progress
 from workers.vectors import Feature, encode
 
 THUMBNAIL_SIDE = 512
@@ -68,9 +68,16 @@ class _Run:
 
 
 def run_detection(
-    home: Home, client: distributed.Client, job: DetectJob, labels: Labels, *, progress: Progress = no_progress
+    home: Home,
+    client: distributed.Client,
+    job: DetectJob,
+    labels: Labels,
+    *,
+    progress: Progress = no_progress,
+    effort: Callable[[Analysis], None] = lambda _: None,
 ) -> Item:
-    """The item of this detector over this capture, computed unless it exists. Raises `Refused`."""
+    """The item of this detector over this capture, computed unless it exists. `effort` is called with the
+    analysis where one was made. Raises `Refused`."""
     spec = registry.spec(job.detector)
     captured = open_captured(home, job.source, gsd=job.gsd)
     run = _run(spec, (captured,), {"gsd": job.gsd, "dtype": job.dtype})
@@ -79,6 +86,7 @@ def run_detection(
     with working_folder(home.settings.home / "work") as folder:
         there = for_workers(client, captured)
         found = detect(client, spec, there, folder / "raw.tif", dtype=job.dtype, cache=home.tiles, progress=progress)
+        effort(found.analysis)
         write_mask(folder / "raw.tif", folder / "mask.tif", captured.input, found.grid, found.extent)
         features = list(detection_features(found, labels))
         if captured.input.pixels:
@@ -90,9 +98,15 @@ def run_detection(
 
 
 def run_comparison(
-    home: Home, client: distributed.Client, job: ChangeJob, labels: Labels, *, progress: Progress = no_progress
+    home: Home,
+    client: distributed.Client,
+    job: ChangeJob,
+    labels: Labels,
+    *,
+    progress: Progress = no_progress,
+    effort: Callable[[Analysis], None] = lambda _: None,
 ) -> Item:
-    """The item of the change between two captures, computed unless it exists. Raises `Refused`."""
+    """The item of the change between two captures, computed unless it exists; `effort` as there. Raises `Refused`."""
     before, after = (open_captured(home, name, gsd=job.gsd) for name in (job.before, job.after))
     run = _run(change_detector.spec, (before, after), {"gsd": job.gsd})
     if known := home.catalog.get_item("changes", run.id):
@@ -100,6 +114,7 @@ def run_comparison(
     with working_folder(home.settings.home / "work") as folder:
         dates = for_workers(client, before), for_workers(client, after)
         found = compare(client, *dates, folder / "raw.tif", cache=home.tiles, progress=progress)
+        effort(found.analysis)
         write_mask(folder / "raw.tif", folder / "mask.tif", before.input, found.grid, found.extent)
         features = list(comparison_features(found, labels))
         about = about_comparison(found) | {

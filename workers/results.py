@@ -151,6 +151,23 @@ def effort(analysis: Analysis) -> dict[str, float]:
     }
 
 
+class Effort:
+    """What runs cost and what the cache spared them, added up; a run that is already in the catalogue adds nothing."""
+
+    def __init__(self) -> None:
+        self._tiles = self._kept = 0
+        self._spent = self._saved = 0.0
+
+    def __call__(self, analysis: Analysis) -> None:
+        self._tiles, self._kept = self._tiles + analysis.tiles, self._kept + analysis.kept
+        self._spent, self._saved = self._spent + analysis.spent, self._saved + analysis.saved
+
+    def to_dict(self) -> dict[str, float]:
+        """JSON-ready: tiles, tiles_kept, seconds_spent, seconds_saved; seconds of one worker."""
+        spent, saved = round(self._spent, 2), round(self._saved, 2)
+        return {"tiles": self._tiles, "tiles_kept": self._kept, "seconds_spent": spent, "seconds_saved": saved}
+
+
 def _finish(
     found: Spool,
     runs: list[dict[str, Any]],

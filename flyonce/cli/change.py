@@ -101,8 +101,10 @@ def _items(
     from workers.home import Home
     from workers.jobs import ChangeJob
     from workers.publish import run_comparison
-    from workers.results import items_to_files
+    from workers.results import Effort, items_to_files
 
     with Home.open(settings, create=False) as home, at.connected() as client, bar() as progress:
-        item = run_comparison(home, client, ChangeJob(before, after, gsd), labels, progress=progress)
-        return items_to_files(home, [item], out, mask)
+        effort = Effort()
+        job = ChangeJob(before, after, gsd)
+        item = run_comparison(home, client, job, labels, progress=progress, effort=effort)
+        return items_to_files(home, [item], out, mask) | {"effort": effort.to_dict()}

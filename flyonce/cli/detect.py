@@ -213,16 +213,18 @@ def _items(
     from workers.home import Home
     from workers.propose import proposals
     from workers.publish import run_detection
-    from workers.results import items_to_files
+    from workers.results import Effort, items_to_files
 
     with Home.open(settings, create=False) as home, at.connected() as client, bar() as progress:
         jobs = [asked(name) for name in dict.fromkeys(one for source in sources for one in captures_in(home, source))]
         compared = {job.change: get_item(home, job.change) for job in jobs if job.change}
-        items = [run_detection(home, client, job, labels, progress=progress) for job in jobs]
+        effort = Effort()
+        items = [run_detection(home, client, job, labels, progress=progress, effort=effort) for job in jobs]
         proposed = [
             proposals(home, item, compared.get(job.change or "")) for job, item in zip(jobs, items, strict=True)
         ]
         explain(*(note for _, notes in proposed for note in notes))
         with transaction(home.engine) as conn:
             events = [event for seen, _ in proposed for event in store.record(conn, seen)]
-        return items_to_files(home, items, out, mask) | {"events": list(dict.fromkeys(events))}
+        told = {"events": list(dict.fromkeys(events)), "effort": effort.to_dict()}
+        return items_to_files(home, items, out, mask) | told

@@ -76,7 +76,9 @@ def _line(job: "Job") -> str:
     speed = f" {pace['per_second']:.1f}/s" if pace.get("per_second") else ""
     left = f", {pace['seconds_left']:.0f} s left 剩余" if pace.get("seconds_left") else ""
     far = f" {job.progress:.0%}{speed}{left}" if job.progress is not None and job.state == "running" else ""
-    return f"{job.id}  {job.kind}  {job.state}{far}{'  ' + job.error if job.error else ''}"
+    saved = (job.result or {}).get("effort", {}).get("seconds_saved")
+    spared = f", {saved:.0f} s saved by the cache 缓存节省" if saved else ""
+    return f"{job.id}  {job.kind}  {job.state}{far}{spared}{'  ' + job.error if job.error else ''}"
 
 
 def _told(job: "Job") -> dict[str, Any]:

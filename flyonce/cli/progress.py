@@ -1,32 +1,79 @@
-"""Progress on stderr, so that stdout holds data alone: a bar with rate and time left, in a terminal or a notebook."""
+"""Progress on stderr, so that stdout holds data alone: a bar in a terminal, a line that is written anew in a notebook,
+both with rate and time left; nothing where neither is."""
 
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from flyonce.cli.output import stderr
-from workers.pace import Pacer
+from workers.pace import Pace, Pacer
+
+NOTEBOOK_SECONDS = 0.25
+"""Between two looks of a line in a notebook, each of which is a message to the browser."""
+
+Show = Callable[[Pace], None]
 
 
 @contextmanager
 def bar() -> Iterator[Callable[[str, int, int], None]]:
-    """A function of (what, done, total) that moves one bar; shown on a terminal only."""
+    """A function of (what, done, total) that moves one bar."""
+    pacer = Pacer()
+    with _shown() as show:
+        yield lambda what, done, total: show(pacer(what, done, total))
+
+
+def pace_words(pace: Pace) -> str:
+    """`5.0/s, 0:08 left 剩余`; empty until there is something to tell from."""
+    if pace.per_second is None or pace.seconds_left is None:
+        return ""
+    minutes, seconds = divmod(round(pace.seconds_left), 60)
+    hours, minutes = divmod(minutes, 60)
+    left = f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+    return f"{pace.per_second:.1f}/s, {left} left 剩余"
+
+
+def _shown() -> AbstractContextManager[Show]:
+    return _in_notebook() if stderr.is_jupyter else _in_terminal()
+
+
+@contextmanager
+def _in_terminal() -> Iterator[Show]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[pace]}"),
     )
-    shown = stderr.is_terminal or stderr.is_jupyter
-    with Progress(*columns, console=stderr, transient=True, disable=not shown) as progress:
-        task: TaskID = progress.add_task("", total=None, rate="")
-        pacer = Pacer()
+    with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as progress:
+        task = progress.add_task("", total=None, pace="")
+        yield lambda pace: progress.update(
+            task, description=pace.stage, completed=pace.done, total=pace.total, pace=pace_words(pace)
+        )
 
-        def show(what: str, done: int, total: int) -> None:
-            pace = pacer(what, done, total)
-            rate = "" if pace.per_second is None else f"{pace.per_second:.1f}/s"
-            progress.update(task, description=what, completed=done, total=total, rate=rate)
 
-        yield show
+@contextmanager
+def _in_notebook() -> Iterator[Show]:
+    """By IPython's own display; rich would ask for ipywidgets, which a browser has to load."""
+    from IPython.display import display
+
+    def text(pace: Pace) -> dict[str, str]:
+        return {"text/plain": f"{pace.stage}  {pace.done}/{pace.total}  {pace_words(pace)}".rstrip()}
+
+    handle: Any = None
+    last = 0.0
+
+    def show(pace: Pace) -> None:
+        nonlocal handle, last
+        now = time.monotonic()
+        if handle is None:
+            handle = display(text(pace), raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        elif now - last < NOTEBOOK_SECONDS and pace.done < pace.total:
+            return
+        else:
+            handle.update(text(pace), raw=True)
+        last = now
+
+    yield show

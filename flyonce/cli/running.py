@@ -93,18 +93,21 @@ def show(summary: dict[str, Any], as_json: bool) -> None:
     for run in summary["runs"]:
         left_out = "".join(f", {why} {area:.1f}" for why, area in run["not_analysed_m2"].items())
         print_line(f"Analysed 已分析: {run['analysed_m2']:.1f} m²; not 未分析{left_out or ' 0'} m²")
-        if run.get("tiles_kept"):
-            print_line(
-                f"From the cache 来自缓存: {run['tiles_kept']} of {run['tiles']} tiles, "
-                f"{run['seconds_saved']:.0f} s saved 节省"
-            )
+        _kept(run)
         if "item" in run:
             print_line(f"Item 条目: {run['item']}")
+    _kept(summary.get("effort", {}))
     if "events" in summary:
         print_line(f"Candidates 待审核: {len(summary['events'])} (flyonce review list)")
     for kind in ("out", "mask"):
         if summary[kind]:
             print_line(f"{kind}: {summary[kind]}")
+
+
+def _kept(effort: dict[str, Any]) -> None:
+    if effort.get("tiles_kept"):
+        saved = f"{effort['seconds_saved']:.0f} s saved 节省"
+        print_line(f"From the cache 来自缓存: {effort['tiles_kept']} of {effort['tiles']} tiles, {saved}")
 
 
 def print_line(text: str) -> None:

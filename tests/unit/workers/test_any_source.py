@@ -18,6 +18,7 @@ from shapely.geometry import shape
 from workers.detect import detect
 from workers.inputs import Input, open_input, open_mosaic
 from workers.outputs import about_detection, detection_features, write_mask
+from workers.results import Effort
 from workers.testing import SPEC, Bright, label, load, patches, write_raster
 from workers.vectors import encode
 
@@ -120,6 +121,12 @@ def test_the_cache_changes_no_byte_and_a_shifted_extent_reads_it(clusters, tmp_p
     around = Window(again.extent.row + 13, again.extent.col + 21, 50, 60)
     shifted = detect(clusters[2], SPEC, source, tmp_path / "raw.tif", load=load, cache=cache, extent=around)
     assert shifted.analysis.kept == shifted.analysis.tiles
+    effort = Effort()
+    for run in (again, shifted):
+        effort(run.analysis)
+    told, tiles = effort.to_dict(), again.analysis.tiles + shifted.analysis.tiles
+    assert (told["tiles"], told["tiles_kept"], told["seconds_spent"]) == (tiles, tiles, 0)
+    assert told["seconds_saved"] == pytest.approx(again.analysis.saved + shifted.analysis.saved, abs=0.01)
     # The same ground in another file, of another department: read, and known again.
     other = open_input(write_raster(tmp_path / "b.tif", patches(np.random.default_rng(5), 100, 120)))
     theirs = detect(clusters[2], SPEC, other, tmp_path / "raw.tif", load=load, cache=cache)

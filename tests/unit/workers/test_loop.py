@@ -87,6 +87,8 @@ def test_two_flights_are_compared_and_the_run_is_an_item_with_its_lineage(home, 
     assert found.state is jobs.State.DONE, found.error
     put(home, DetectJob("debris", after, change=row.result["item"]))
     repeated = run_one(home, clusters[2])
+    effort = repeated.result.pop("effort")
+    assert effort["tiles"] == 0 < found.result.pop("effort")["tiles"], "the run is in the catalogue already"
     assert repeated.result == found.result
     with home.engine.connect() as conn:
         events = store.find(conn)
@@ -108,6 +110,9 @@ def test_findings_in_a_photo_without_pose_are_kept_though_nothing_can_be_propose
     assert row.state is jobs.State.DONE, row.error
     assert row.result["events"] == []
     assert "pose" in row.result["notes"][0]
+    effort = row.result["effort"]
+    assert effort["tiles"] > 0 == effort["tiles_kept"] == effort["seconds_saved"]
+    assert effort["seconds_spent"] > 0
     assert get_item(home, row.result["item"])["properties"]["flyonce:inputs"] == [
         get_item(home, photo)["assets"]["original"]["file:checksum"].removeprefix("1220")
     ]
