@@ -7,44 +7,31 @@ it has forgotten it) is sent anew under a new id: photos sent again under the ol
 
 import hashlib
 import json
-import shutil
 import tempfile
 import threading
 import time
 import uuid
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from statistics import median
 from typing import TypeVar
 
-from imagery.cog import write_cog, write_thumbnail
 from imagery.errors import Refused
-from imagery.inspect import inspect
-from imagery.values import Capture, Footprint
 from records import outside
 from records.engine import transaction
 from records.outside import Outside
-from stac import extensions, times
-from stac.assets import COG, Stored, asset
-from stac.captures import capture_item
-from stac.collections import ELEVATION, ORTHOPHOTOS, PHOTOS
-from stac.items import Custody, item_link, strictest
+from stac.collections import ELEVATION, ORTHOPHOTOS
 from stac.store import Item
 from workers.home import Home
-from workers.mosaic import THUMBNAIL_SIDE, key_of, photos_of
-from workers.nodeodm import DSM, FULL, ORTHOPHOTO, About, LineBrokeError, OdmServer, Told
+from workers.mosaic import key_of, photos_of
+from workers.nodeodm import About, LineBrokeError, OdmServer, Told
+from workers.processed import Order, items_of, room
 from workers.taking import Progress
 
 LAST_LINES = 10
 """Of a failed task's output, told with the failure."""
-GNSS_ERROR = 5.0
-"""Metres: what a photo's position may be off by where its item does not tell."""
-RESERVE = 256 << 20
-"""Bytes of disk that a result leaves free."""
 
 Answer = TypeVar("Answer")
 
@@ -61,20 +48,6 @@ class Pace:
     every: float = 5.0
     patience: float = 900.0
     retry: float = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """What is made of which photos. `key` follows from both."""
-
-    key: str
-    flight: Item
-    photos: Sequence[Item]
-    options: dict[str, object]
-
-    @property
-    def item_id(self) -> str:
-        return f"full-{self.key[:16]}"
 
 
 def full_items(
@@ -99,7 +72,7 @@ def full_items(
     owner, photos = photos_of(home, flight)
     options = _options(resolution)
     key = hashlib.sha256(json.dumps([key_of(photos), options]).encode()).hexdigest()
-    order = _Order(key, owner, photos, options)
+    order = Order(key, owner, photos, options)
     there = (home.catalog.get_item(collection, order.item_id) for collection in (ORTHOPHOTOS, ELEVATION))
     if known := [item for item in there if item is not None]:
         return known
@@ -117,9 +90,9 @@ def full_items(
     about = waiter.ask(server.about)
     task = _under_way(home, server, waiter, key) or _begin(home, server, waiter, about, order, progress)
     _wait(home, server, waiter, task, order, progress)
-    with tempfile.TemporaryDirectory(prefix="full-", dir=home.settings.home) as folder, _room(Path(folder)):
+    with tempfile.TemporaryDirectory(prefix="full-", dir=home.settings.home) as folder, room(Path(folder)):
         archive = _fetch(server, waiter, task, Path(folder), progress)
-        items = _items(home, order, about, archive, Path(folder))
+        items = items_of(home, order, about, archive, Path(folder))
         home.catalog.put_items(items)
     with transaction(home.engine) as conn:
         outside.forget(conn, key)
@@ -171,7 +144,7 @@ def _under_way(home: Home, server: OdmServer, waiter: _Waiter, key: str) -> str 
     return known.task if waiter.ask(lambda: server.told(known.task)) is not None else None
 
 
-def _begin(home: Home, server: OdmServer, waiter: _Waiter, about: About, order: _Order, progress: Progress) -> str:
+def _begin(home: Home, server: OdmServer, waiter: _Waiter, about: About, order: Order, progress: Progress) -> str:
     """Send the photos as a new task; its id."""
     photos, owner = order.photos, order.flight
     if about.most_photos is not None and len(photos) > about.most_photos:
@@ -208,7 +181,7 @@ def _options(resolution: float | None) -> dict[str, object]:
     return {"dsm": True} | ({} if resolution is None else {"orthophoto-resolution": f"{resolution:g}"})
 
 
-def _wait(home: Home, server: OdmServer, waiter: _Waiter, task: str, order: _Order, progress: Progress) -> None:
+def _wait(home: Home, server: OdmServer, waiter: _Waiter, task: str, order: Order, progress: Progress) -> None:
     """Until the task has been done."""
     while True:
         told: Told | None = waiter.ask(lambda: server.told(task))
@@ -253,107 +226,3 @@ def _fetch(server: OdmServer, waiter: _Waiter, task: str, folder: Path, progress
         return found
 
     return waiter.ask(once)
-
-
-@contextmanager
-def _room(folder: Path) -> Iterator[None]:
-    """A full disk by name: the result stays at the server."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in FULL:
-            raise
-        raise _full(folder) from error
-
-
-def _full(folder: Path) -> Refused:
-    return Refused(
-        "disk-full",
-        f"The disk of {folder.parent} has no room for the result.",
-        "Make room and give the same command again: the result waits at the server. 磁盘空间不足，清理后重新执行即可。",
-    )
-
-
-def _member(archive: zipfile.ZipFile, name: str, folder: Path) -> Path | None:
-    """A file of the archive on the disk; None where it has none of that name."""
-    if name not in archive.namelist():
-        return None
-    # It, its COG, and what is stored of that.
-    if 3 * archive.getinfo(name).file_size + RESERVE > shutil.disk_usage(folder).free:
-        raise _full(folder)
-    out = folder / PurePosixPath(name).name
-    with archive.open(name) as source, out.open("wb") as target:
-        shutil.copyfileobj(source, target, 1 << 20)
-    return out
-
-
-def _items(home: Home, order: _Order, about: About, archive: Path, folder: Path) -> list[Item]:
-    """The result's items, their files stored. Nothing is catalogued."""
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            ortho, dsm = _member(opened, ORTHOPHOTO, folder), _member(opened, DSM, folder)
-    except zipfile.BadZipFile as error:
-        raise Refused(
-            "damaged-result", f"NodeODM's archive is damaged: {error}.", "Give the same command again to fetch it anew."
-        ) from error
-    if ortho is None:
-        raise Refused(
-            "no-orthophoto",
-            "NodeODM calls the task done, but its archive holds no orthophoto.",
-            "See the task's output there: most often the photos tell no place, or do not overlap.",
-        )
-    return [_item(home, order, about, raster, folder) for raster in (ortho, dsm) if raster is not None]
-
-
-def _item(home: Home, order: _Order, about: About, raster: Path, folder: Path) -> Item:
-    owner, photos = order.flight, order.photos
-    heights = raster.name == PurePosixPath(DSM).name
-    try:
-        capture = inspect(raster)
-        write_cog(raster, cog := folder / f"{owner['id']}-{'dsm' if heights else 'orthophoto'}.tif")
-        write_thumbnail(cog, small := folder / "thumbnail.jpg", THUMBNAIL_SIDE)
-    except Refused as refused:
-        told = refused.message.replace(str(raster), f"NodeODM's {raster.name}").replace(f"{folder}/", "")
-        raise Refused("not-a-geotiff", told, "See the task's output there; the archive was not kept.") from refused
-    if capture.kind != ("elevation" if heights else "orthophoto"):
-        raise Refused("not-a-geotiff", f"NodeODM's {raster.name} is of kind {capture.kind}.", "See the task there.")
-    item = capture_item(
-        _as_flown(capture, photos),
-        order.item_id,
-        custody=Custody(owner["properties"]["flyonce:department"], strictest([*photos, owner])),
-        flight=owner["id"],
-        created=datetime.now(UTC),
-        original=_store(home, cog, COG),
-    )
-    name = "地表模型 surface model" if heights else "正射影像 orthophoto"
-    item["properties"] |= {
-        "title": f"{owner['properties'].get('title', owner['id'])} {name}",
-        "flyonce:quality": "full",
-        "processing:lineage": f"NodeODM over {len(photos)} photos, {json.dumps(order.options)}",
-        "processing:datetime": times.rfc3339(datetime.now(UTC)),
-        "processing:software": {"NodeODM": about.version, **dict([about.engine.split(" ", 1)])},
-    }
-    item["stac_extensions"].append(extensions.PROCESSING)
-    item["assets"]["thumbnail"] = asset(_store(home, small, "image/jpeg"), "缩略图 Thumbnail", "thumbnail")
-    item["links"] += [item_link("derived_from", PHOTOS, one["id"], one["properties"]["title"]) for one in photos]
-    return item
-
-
-def _as_flown(capture: Capture, photos: Sequence[Item]) -> Capture:
-    """It lies no better than the positions that it was laid by, whatever its georeference says."""
-    off = [float(one["properties"].get("flyonce:pose_sigma", {}).get("position", GNSS_ERROR)) for one in photos]
-    place = capture.footprint
-    error = round(max(place.error_m, median(off)), 2)
-    taken = times.parse(photos[0]["properties"]["datetime"])
-    return replace(
-        capture,
-        footprint=Footprint(place.geometry, place.method, error),
-        taken=taken,
-        taken_zone="tag",
-        notes=(f"made from {len(photos)} photos 由照片生成",),
-    )
-
-
-def _store(home: Home, path: Path, media_type: str) -> Stored:
-    kept = home.files.put(path)
-    return Stored(path.name, kept.sha256, kept.size, media_type)
