@@ -4,6 +4,7 @@ both with rate and time left; nothing where neither is."""
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from importlib import import_module
 from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -56,8 +57,8 @@ def _in_terminal() -> Iterator[Show]:
 
 @contextmanager
 def _in_notebook() -> Iterator[Show]:
-    """By IPython's own display; rich would ask for ipywidgets, which a browser has to load."""
-    from IPython.display import display
+    """By IPython's own display, which is there wherever there is a notebook; rich would ask for ipywidgets too."""
+    display = import_module("IPython.display").display
 
     def text(pace: Pace) -> dict[str, str]:
         return {"text/plain": f"{pace.stage}  {pace.done}/{pace.total}  {pace_words(pace)}".rstrip()}
@@ -69,7 +70,7 @@ def _in_notebook() -> Iterator[Show]:
         nonlocal handle, last
         now = time.monotonic()
         if handle is None:
-            handle = display(text(pace), raw=True, display_id=True)  # type: ignore[no-untyped-call]
+            handle = display(text(pace), raw=True, display_id=True)
         elif now - last < NOTEBOOK_SECONDS and pace.done < pace.total:
             return
         else:
