@@ -136,10 +136,10 @@ def test_a_file_that_takes_its_reader_down_is_named_and_the_rest_goes_through(ho
 
     inspected = taking.inspected
 
-    def deadly(home, path, **how):
+    def deadly(home, flight, path, **how):
         if path.name == poison:
             raise Killed
-        return inspected(home, path, **how)
+        return inspected(home, flight, path, **how)
 
     monkeypatch.setattr(taking, "inspected", deadly)
     deaths = 0
