@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
 from rio_tiler.models import ImageData
 from rio_tiler.types import ColorMapType
 from stac_fastapi.types.errors import NotFoundError
@@ -38,6 +38,7 @@ from stac.store import Item
 PREFIX = "/tiles/collections/{collection_id}/items/{item_id}/assets/{asset}"
 MOST_PREVIEW = 2048
 """Pixels of a preview's side."""
+_INTEGER = TypeAdapter(int)
 _MOST = {
     "minzoom": 24,
     "maxzoom": 24,
@@ -79,8 +80,9 @@ def asked_raster(
     """What titiler's path dependency is elsewhere."""
     _check_sizes(request)
     place = request.path_params
-    if place.get("tileMatrixSetId") in MATRICES.list() and all(_is_number(place.get(axis, "")) for axis in "zxy"):
-        check_tile(MATRICES.get(place["tileMatrixSetId"]), *(int(place[axis]) for axis in "zxy"))
+    z, x, y = (_whole(place.get(axis, "")) for axis in "zxy")
+    if place.get("tileMatrixSetId") in MATRICES.list() and z is not None and x is not None and y is not None:
+        check_tile(MATRICES.get(place["tileMatrixSetId"]), z, x, y)
     reader = reader_of(request)
     return raster_of(reader, reader.pixels(collection_id, item_id), asset, render)
 
@@ -155,17 +157,22 @@ def _pictured(request: Request) -> bool:
 def _check_sizes(request: Request) -> None:
     """titiler takes any number, and counts up to it. Raises `Refused` (too-large)."""
     given = [*request.query_params.multi_items(), *request.path_params.items()]
-    asked = [(name, text) for name, text in given if name in _MOST and _is_number(text)]
+    asked = [(name, text) for name, text in given if name in _MOST]
     for name, text in given:
         if name == "zooms":  # of WMTS: WebMercatorQuad::0,24
-            asked += [("maxzoom", part) for part in text.rpartition("::")[2].split(",") if _is_number(part.strip())]
+            asked += [("maxzoom", part) for part in text.rpartition("::")[2].split(",")]
     for name, text in asked:
-        if not 0 <= int(text[:20]) <= _MOST[name]:
+        number = _whole(text)
+        if number is not None and not 0 <= number <= _MOST[name]:
             raise Refused("too-large", f"{name}: {text[:20]} is out of range.", f"Ask for 0 to {_MOST[name]}.")
 
 
-def _is_number(text: str) -> bool:
-    return text.removeprefix("-").isdecimal()
+def _whole(text: str) -> int | None:
+    """As titiler will read it, `3600.0` and `3_600` too; None for what it refuses."""
+    try:
+        return _INTEGER.validate_python(text)
+    except ValidationError:
+        return None
 
 
 def _named(reader: StoredReader) -> dict[str, dict[str, Any]]:
