@@ -12,6 +12,7 @@ from stac_fastapi.types.errors import NotFoundError
 from catalog_api.access import Reader
 from catalog_api.reading import reader_of
 from catalog_api.stac_links import ROOT_TITLE, item_address, link, root_of, title_of
+from stac.aggregations import DAY, MONTH
 from stac.collections import STAC_VERSION
 from stac.periods import is_day, month_of, within
 from stac.store import Collection, Query
@@ -63,7 +64,7 @@ def one_period(request: Request, collection_id: str, period: str, token: str | N
 
 def _children(reader: Reader, collection_id: str, month: str, here: str) -> list[dict[str, Any]]:
     """Links to the months in which there are items, or to the days of one."""
-    name, letters = ("datetime_day_frequency", 10) if month else ("datetime_frequency", 7)
+    name, letters = ("datetime_day_frequency", DAY) if month else ("datetime_frequency", MONTH)
     query = Query((collection_id,), filter=within(month) if month else None)
     found = [bucket for one in reader.aggregate(query, [name]) for bucket in one.buckets or ()]
     return [
