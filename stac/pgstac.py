@@ -19,9 +19,10 @@ from stac import aggregations, keyset, searching, times
 from stac.aggregations import Aggregation
 from stac.fragments import Sql, bind, join, sql
 from stac.geometry import halves
+from stac.jsons import dump, loads
 from stac.pgstac_dialect import PGSTAC
 from stac.pgstac_schema import SEARCH_PATH, indexes
-from stac.rows import ItemRow, batches, check_collection, dump, row_of, with_extent
+from stac.rows import ItemRow, batches, check_collection, row_of, with_extent
 from stac.store import Collection, CollectionError, Item, ItemError, Page, Query, QueryError
 
 BATCH = 5_000
@@ -308,7 +309,7 @@ def _put(conn: Connection, rows: Sequence[ItemRow]) -> None:
 
 
 def _incoming(row: ItemRow) -> tuple[Any, ...]:
-    body = json.loads(row.body)
+    body = loads(row.body)
     content = {key: value for key, value in body.items() if key not in ("id", "geometry", "collection", "type")}
     text = dump(content)
     whole = f'{text[:-1]}{"," if content else ""}"properties":{row.properties}}}'

@@ -1,23 +1,25 @@
 """Many items into the catalogue at once, from a file of one JSON object a line; all or none."""
 
-import json
+import gc
 import os
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
 from imagery.errors import Refused
-from stac.assets import stored_sha256
-from stac.rows import ItemRow, row_of, rows_of
-from stac.store import Item, ItemError
+from stac.ndjson import checked, item_of
+from stac.rows import ItemRow, row_of
+from stac.store import ItemError
 from workers.home import Home
 
 MOST_FAULTS = 20
 
 CHUNK_BYTES = 1 << 20
+AHEAD = 8
+"""Chunks that a process may be ahead of the writer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,24 +56,25 @@ def load(home: Home, path: Path, workers: int | None = None) -> int:
 def _rows(path: Path, beside: int) -> Iterator[ItemRow]:
     with path.open("rb") as source:
         chunks = iter(lambda: source.readlines(CHUNK_BYTES), [])
-        first = next(chunks, [])
         if beside == 0 or os.fstat(source.fileno()).st_size <= CHUNK_BYTES:
-            yield from _checked(first)
             for chunk in chunks:
-                yield from _checked(chunk)
+                yield from checked(chunk)
             return
-        with ProcessPoolExecutor(beside, mp_context=get_context("spawn")) as pool:
-            waiting = deque([pool.submit(_checked, first)])
+        with ProcessPoolExecutor(beside, get_context("spawn"), initializer=gc.disable) as pool:  # they make no cycles
+            started = pool.submit(int)
+            waiting: deque[Future[list[ItemRow]]] = deque()  # in the order of the file
             for chunk in chunks:
-                waiting.append(pool.submit(_checked, chunk))
-                if len(waiting) > 2 * beside:
+                waiting.append(pool.submit(checked, chunk) if started.done() else _checked_here(chunk))
+                if waiting[0].done() or len(waiting) > AHEAD * beside:
                     yield from waiting.popleft().result()
             while waiting:
                 yield from waiting.popleft().result()
 
 
-def _checked(lines: list[bytes]) -> list[ItemRow]:
-    return rows_of([_item(line) for line in lines if line.strip()])
+def _checked_here(lines: list[bytes]) -> Future[list[ItemRow]]:
+    done: Future[list[ItemRow]] = Future()
+    done.set_result(checked(lines))
+    return done
 
 
 def faults(home: Home, path: Path) -> Iterator[Fault]:
@@ -80,7 +83,7 @@ def faults(home: Home, path: Path) -> Iterator[Fault]:
     count = 0
     for number, line in _lines(path):
         try:
-            row = row_of(_item(line))
+            row = row_of(item_of(line))
             if row.collection not in known:
                 raise ItemError(f"item {row.id!r}: there is no collection {row.collection!r}", "collection")
         except ItemError as error:
@@ -95,18 +98,3 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
         for number, line in enumerate(source, start=1):
             if line.strip():
                 yield number, line
-
-
-def _item(line: bytes) -> Item:
-    try:
-        item = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise ItemError(f"not JSON: {error}", "body") from error
-    if not isinstance(item, dict):
-        raise ItemError("not a JSON object", "body")
-    assets = item.get("assets")
-    for key, asset in assets.items() if isinstance(assets, dict) else ():
-        href = asset.get("href") if isinstance(asset, dict) else None
-        if not isinstance(href, str) or stored_sha256(href) is None:
-            raise ItemError(f"item {item.get('id')!r}: not a file of the store: {href!r}", f"assets.{key}.href")
-    return item
