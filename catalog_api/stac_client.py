@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from catalog_api.access import Reader
 from catalog_api.stac_links import (
     ROOT_TITLE,
+    collection_address,
     collection_page_links,
     link,
     page_links,
@@ -42,7 +43,7 @@ class CatalogClient(BaseCoreClient):
             link("aggregations", f"{root}/stac/aggregations", "What can be counted"),
         ]
         for collection in self.reader(kwargs["request"]).collections():
-            page["links"].append(link("child", f"{root}/stac/collections/{collection['id']}", title_of(collection)))
+            page["links"].append(link("child", collection_address(collection["id"], root), title_of(collection)))
         return page
 
     def all_collections(self, **kwargs: Any) -> Any:

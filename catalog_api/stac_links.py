@@ -30,17 +30,17 @@ def title_of(collection: Collection) -> str:
 
 
 def item_address(item: Item, root: str) -> str:
-    return f"{_collection_address(item['collection'], root)}/items/{quote(item['id'], safe='')}"
+    return f"{collection_address(item['collection'], root)}/items/{quote(item['id'], safe='')}"
 
 
-def _collection_address(name: str, root: str) -> str:
+def collection_address(name: str, root: str) -> str:
     return f"{root}/stac/collections/{quote(name, safe='')}"
 
 
 def with_item_links(item: Item, root: str) -> Item:
     """The item as it is served: addresses absolute, its own place among them."""
     out = absolute(item, root)
-    collection = _collection_address(item["collection"], root)
+    collection = collection_address(item["collection"], root)
     out["links"] = [
         link("self", item_address(item, root), item["id"], _GEOJSON),
         link("root", f"{root}/stac/", ROOT_TITLE),
@@ -69,7 +69,7 @@ def _tile_links(item: Item, root: str) -> list[dict[str, Any]]:
 
 def with_collection_links(collection: Collection, root: str) -> Collection:
     out = absolute(collection, root)
-    here, title = _collection_address(collection["id"], root), title_of(collection)
+    here, title = collection_address(collection["id"], root), title_of(collection)
     out["links"] = [
         link("self", here, title),
         link("root", f"{root}/stac/", ROOT_TITLE),

@@ -57,7 +57,7 @@ def detect_to_files(
                     write_mask(folder / "mask.tif", target, one, detection.grid, detection.extent)
             counts = found.add(with_source(detection_features(detection, labels), one.name))
             runs.append(about_detection(detection) | {"found": by_class(detection.spec, counts)})
-            worked.append(effort(detection.analysis))
+            worked.append(_effort(detection.analysis))
         return _finish(found, runs, out, mask, worked)
 
 
@@ -72,7 +72,7 @@ def change_to_files(
     with spool(out) as found:
         counts = found.add(with_source(comparison_features(comparison, labels), comparison.after.name))
         about = about_comparison(comparison) | {"found": by_class(comparison.spec, counts)}
-        return _finish(found, [about], out, mask, [effort(comparison.analysis)])
+        return _finish(found, [about], out, mask, [_effort(comparison.analysis)])
 
 
 def items_to_files(home: Home, items: Sequence[Item], out: Path | None, mask: Path | None) -> dict[str, Any]:
@@ -142,15 +142,6 @@ def with_source(found: Iterable[Feature], source: str) -> Iterator[Feature]:
     return ({**feature, "properties": {**feature["properties"], "source": source}} for feature in found)
 
 
-def effort(analysis: Analysis) -> dict[str, float]:
-    """What a run cost and what the cache spared it; no part of its result, which is the same either way."""
-    return {
-        "tiles_kept": analysis.kept,
-        "seconds_spent": round(analysis.spent, 2),
-        "seconds_saved": round(analysis.saved, 2),
-    }
-
-
 class Effort:
     """What runs cost and what the cache spared them, added up; a run that is already in the catalogue adds nothing."""
 
@@ -166,6 +157,13 @@ class Effort:
         """JSON-ready: tiles, tiles_kept, seconds_spent, seconds_saved; seconds of one worker."""
         spent, saved = round(self._spent, 2), round(self._saved, 2)
         return {"tiles": self._tiles, "tiles_kept": self._kept, "seconds_spent": spent, "seconds_saved": saved}
+
+
+def _effort(analysis: Analysis) -> dict[str, float]:
+    """Of one run; no part of its result, which is the same either way."""
+    worked = Effort()
+    worked(analysis)
+    return worked.to_dict()
 
 
 def _finish(

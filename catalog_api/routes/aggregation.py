@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from catalog_api.reading import reader_of
-from catalog_api.stac_links import link, root_of
+from catalog_api.stac_links import collection_address, link, root_of
 from catalog_api.stac_query import query_of
 from stac.aggregations import FIGURES, FREQUENCIES, NAMES, Aggregation
 from stac.store import QueryError
@@ -41,7 +41,7 @@ def list_aggregations(request: Request) -> dict[str, Any]:
 @router.get("/collections/{collection_id}/aggregations", summary="What can be counted in a collection")
 def list_aggregations_of(request: Request, collection_id: str) -> dict[str, Any]:
     reader_of(request).collection(collection_id)
-    return _listed(request, f"{root_of(request)}/stac/collections/{collection_id}/aggregations")
+    return _listed(request, f"{collection_address(collection_id, root_of(request))}/aggregations")
 
 
 @router.get("/aggregate", summary="Count what a search finds")

@@ -4,14 +4,14 @@ For clients that follow `child` and `item` as in a catalogue of files, such as p
 """
 
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 from stac_fastapi.types.errors import NotFoundError
 
 from catalog_api.access import Reader
 from catalog_api.reading import reader_of
-from catalog_api.stac_links import ROOT_TITLE, item_address, link, root_of, title_of
+from catalog_api.stac_links import ROOT_TITLE, collection_address, item_address, link, root_of, title_of
 from stac.aggregations import DAY, MONTH
 from stac.collections import STAC_VERSION
 from stac.periods import is_day, month_of, within
@@ -90,4 +90,4 @@ def _catalog(
 
 
 def _address(root: str, collection_id: str) -> str:
-    return f"{root}/stac/collections/{quote(collection_id, safe='')}/periods"
+    return f"{collection_address(collection_id, root)}/periods"
