@@ -21,8 +21,8 @@ from tickets import store, wire
 from tickets.codes import Codes
 from tickets.states import State
 from tickets.tables import events
+from workers.flights import list_flights, report_of
 from workers.home import Home
-from workers.taking import list_flights, report_of
 
 PAGE = 500
 

@@ -16,6 +16,7 @@ from imagery.errors import Refused
 from records import history, receipts
 from records.receipts import Outcome, Receipt
 from records.schema import now
+from stac.collections import VIDEOS
 from stac.flight_states import Tally, check_close, check_late, state_of
 from stac.flight_tables import File, Flight, Sender, file_of, flight_files, flight_of, flights
 from stac.flight_values import Announced, Answer, Plan
@@ -130,14 +131,17 @@ def announce(conn: Connection, flight_id: str, files: Sequence[Announced], by: S
 
 
 def _retime(conn: Connection, flight_id: str, offsets: Mapping[str, float | None], known: Mapping[str, File]) -> None:
-    """Note offsets of known files that are new; what was refused without them is read again."""
+    """Note offsets of known files that are new; what was refused without them or accepted with others is read again."""
     for name, offset in offsets.items():
         file = known[name]
         if offset is None or offset == file.log_offset:
             continue
         said: dict[str, Any] = {"log_offset": offset, "changed": now(conn)}
-        if file.sha256 is not None and file.answer is not None and file.answer.outcome == "quarantined":
-            said |= {"state": "received", "outcome": None, "answer": None, "tries": 0}
+        if file.sha256 is not None and file.answer is not None:
+            if file.answer.outcome == "quarantined":
+                said |= {"state": "received", "outcome": None, "answer": None, "tries": 0}
+            elif (file.answer.item or "").startswith(f"{VIDEOS}/"):
+                said |= {"state": "received", "tries": 0}
         conn.execute(update(flight_files).where(_is(flight_id, name)).values(**said))
 
 
@@ -316,6 +320,8 @@ def _answer(conn: Connection, flight_id: str, answers: Sequence[tuple[str, str, 
     receipts.add(conn, sent)
     told_to = update(flight_files).where(_is(flight_id, bindparam("file"))).values(state="answered", tries=0)
     conn.execute(told_to, rows)
+    if fresh := [{"file": name} for name, _, _, said in answers if said.outcome == "accepted"]:
+        conn.execute(update(flight_files).where(_is(flight_id, bindparam("file"))).values(looked=False), fresh)
 
 
 def _is_new(known: File | None, file: Announced) -> bool:

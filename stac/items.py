@@ -247,3 +247,16 @@ def _cover(captures: Sequence[Item]) -> tuple[str, float, dict[str, Any]]:
     error = max(capture["properties"]["flyonce:footprint_error_m"] for capture in trusted or captures)
     geometry = shapely.union_all(shapes) if trusted else shapely.MultiPoint([point.centroid for point in shapes])
     return method, error, json.loads(shapely.to_geojson(geometry))
+
+
+def with_owner(theirs: dict[str, Any], item: Item | None) -> Item | None:
+    """The item with a second owner, whose `Custody.properties` are `theirs`: both departments, the stricter security
+    class, the later retention date."""
+    if item is None:
+        return None
+    said = item["properties"]
+    owners = sorted({*said.get("flyonce:owners", [said["flyonce:department"]]), theirs["flyonce:department"]})
+    until = max(date.fromisoformat(one["flyonce:retain_until"]) for one in (said, theirs))
+    security = strictest([item, {"properties": theirs}])
+    changed = {"flyonce:owners": owners, "flyonce:security": security, "flyonce:retain_until": until.isoformat()}
+    return {**item, "properties": {**said, **changed}}

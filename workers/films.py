@@ -15,7 +15,9 @@ from imagery.values import Capture, Footprint, Position
 from imagery.video import frame
 from stac.assets import Stored, asset
 from stac.captures import frame_item
-from stac.store import Item
+from stac.collections import FRAMES
+from stac.searching import MOST_PER_PAGE
+from stac.store import Item, Query
 from workers.home import Home
 
 MOST_FRAMES = 60
@@ -45,7 +47,16 @@ def video_assets(home: Home, item: Item, path: Path, capture: Capture) -> dict[s
         made["thumbnail"] = asset(stored, "缩略图 Thumbnail", "thumbnail")
         stills = [_still(home, item, path, capture, one, Path(folder)) for one in moments_of(capture)]
     home.catalog.put_items(stills)
+    _withdraw(home, item, {still["id"] for still in stills})
     return made
+
+
+def _withdraw(home: Home, video: Item, kept: set[str]) -> None:
+    """Take frames out of the catalogue that were chosen when the video's log was laid at another time."""
+    its_own = {"op": "like", "args": [{"property": "id"}, f"{video['id']}-%"]}
+    for one in home.catalog.search(Query((FRAMES,), filter=its_own, limit=MOST_PER_PAGE)).items:
+        if one["id"] not in kept:
+            home.catalog.change_item(FRAMES, one["id"], lambda _: None)
 
 
 def moments_of(capture: Capture) -> list[Seen | Fix]:

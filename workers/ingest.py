@@ -26,11 +26,12 @@ from sharing.policy import LOCAL_OPERATOR, Principal
 from stac import flights
 from stac.flight_tables import Flight, Sender
 from stac.flight_values import Announced, Answer, Plan, distinct
+from workers.flights import notes_of, put_flight
 from workers.home import Home
 from workers.intake import Candidate, Ignored, Linked, walk
 from workers.jobs import LookJob
 from workers.looking import look
-from workers.taking import THREADS, Progress, Reading, Received, notes_of, put_flight, quarantined, read, take, write
+from workers.taking import THREADS, Progress, Reading, Received, quarantined, read, take, write
 
 _READING = BoundedSemaphore(THREADS)
 """Reading takes processor time and memory, and programs beside us for a video: few at once."""

@@ -24,10 +24,11 @@ from stac.items import georeference_of
 from stac.store import Item
 from workers.beside import beside
 from workers.films import video_assets
+from workers.flights import put_flight
 from workers.ground import inspected
 from workers.home import Home
 from workers.judging import judge, quality_of
-from workers.taking import ACTOR, Progress, put_flight, quarantined
+from workers.taking import ACTOR, Progress, quarantined
 
 THUMBNAIL_SIDE = 512
 THREADS = 2

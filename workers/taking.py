@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
@@ -18,7 +18,6 @@ from sqlalchemy import Connection
 
 from imagery import endings, sidecars
 from imagery.errors import Refused
-from imagery.gcj02 import seems_shifted
 from imagery.values import Capture
 from records import receipts
 from records.engine import transaction
@@ -26,19 +25,16 @@ from sharing.policy import Action, Principal, Role, decide
 from stac import flights
 from stac.assets import Stored
 from stac.captures import capture_item
-from stac.collections import FLIGHTS
-from stac.flight_report import flight_report
-from stac.flight_states import State
+from stac.collections import VIDEOS
 from stac.flight_tables import File, Flight, Sender
-from stac.flight_values import Answer, cameras_note
-from stac.items import Custody, flight_item, strictest
+from stac.flight_values import Answer
+from stac.items import Custody, with_owner
 from stac.store import Item
-from stac.times import rfc3339
 from workers.beside import beside
+from workers.flights import custody_of, item_named, put_flight
 from workers.ground import inspected
 from workers.home import Home
 from workers.jobs import LookJob, TakeJob
-from workers.judging import quality_notes
 from workers.receiving import wake
 
 ID_DIGITS = 20
@@ -52,14 +48,9 @@ FOR_WANT_OF_TELEMETRY = frozenset({"no-telemetry", "telemetry-of-another-video",
 """Reasons that another log beside the video may do away with."""
 FOR_WANT_OF_A_PLACE = frozenset({"no-position", "no-crs", "damaged-sidecar"})
 """Reasons that a world file or a `.prj` beside the picture may do away with."""
+_KEPT = frozenset({"created", "flyonce:owners", "flyonce:department", "flyonce:security", "flyonce:retain_until"})
+"""Of an item that is made anew."""
 BELONGS = "属于同名影像 belongs to the picture of its name"
-_KINDS = {
-    "photos": "张照片 photos",
-    "orthophotos": "幅正射影像 orthophotos",
-    "videos": "段视频 videos",
-    "elevation": "幅高程 elevation models",
-}
-
 Progress = Callable[[str, int, int], None]
 """Called with the file at hand, the files done and the files in all."""
 
@@ -87,14 +78,11 @@ class Reading:
     """Where the answer's item is another's, and `owner` becomes its second one."""
 
 
-def custody_of(flight: Flight) -> Custody:
-    return Custody(flight.plan.department, flight.plan.security, flight.plan.retain_until)
-
-
 def read(home: Home, flight: Flight, sent: Received) -> Reading:
     """Read a file's tags, not its pixels. Writes nothing; any thread may call it."""
-    if known := _known(home, flight, sent):
-        return known
+    there = _there(home, sent)
+    if there is not None and not _moves(there, flight, sent):
+        return _known(there, flight, sent)
     path = home.files.path(sent.sha256)
     try:
         if not sent.size:
@@ -107,6 +95,8 @@ def read(home: Home, flight: Flight, sent: Received) -> Reading:
     except Refused as refused:
         return Reading(None, quarantined(refused, str(path), sent.shown or sent.name))
     item = _item(flight, sent, capture)
+    if there is not None:
+        item["properties"] |= {key: value for key, value in there["properties"].items() if key in _KEPT}
     reference = f"{item['collection']}/{item['id']}"
     return Reading(item, Answer("accepted", reference, footprint=capture.footprint.method, notes=capture.notes))
 
@@ -197,93 +187,6 @@ def _received(file: File) -> Received:
     return Received(file.name, file.sha256 or "", file.size or 0, file.sender, log_offset=file.log_offset)
 
 
-def put_flight(home: Home, flight: Flight) -> None:
-    """The flight's item over all that was ever accepted for it; left alone where nothing is new.
-
-    While files still come it is made anew only once it has grown by half, so that a long flight costs no more than its
-    files.
-    """
-    with home.engine.connect() as conn:
-        files = flights.files_of(conn, flight.id)
-    named = dict.fromkeys(file.answer.item for file in files if file.answer is not None and file.answer.item)
-    known = home.catalog.get_item(FLIGHTS, flight.id)
-    before = 0 if known is None else int(known["properties"]["flyonce:captures"])
-    if not named or (flight.state is State.RECEIVING and len(named) < 1.5 * before):
-        return
-    captures = [item for item in (_get(home, reference) for reference in named) if item is not None]
-    if not captures:
-        return
-    tally: dict[str, int] = {}
-    for capture in captures:
-        tally[capture["collection"]] = tally.get(capture["collection"], 0) + 1
-    cameras = cameras_note([str(capture["properties"].get("platform", "")) for capture in captures])
-    item = flight_item(
-        flight.id,
-        title=flight.plan.name,
-        custody=custody_of(flight),
-        captures=captures,
-        created=flight.created if known is None else datetime.fromisoformat(known["properties"]["created"]),
-        notes=[
-            *(f"{count} {_KINDS.get(kind, kind)}" for kind, count in sorted(tally.items())),
-            *([cameras] if cameras else []),
-            *quality_notes(captures),
-            *shifted_notes(captures),
-        ],
-    )
-    if item != known:
-        home.catalog.put_items([item])
-
-
-def shifted_notes(captures: Sequence[Item]) -> list[str]:
-    """Warnings of rasters that lie beside the flight's own photos as GCJ-02 lies beside WGS84, though they say nothing
-    of it."""
-    flown = [one["properties"].get("pers:perspective_center") for one in captures]
-    places = [place for place in flown if place]
-    if not places:
-        return []
-    middle = sum(place[0] for place in places) / len(places), sum(place[1] for place in places) / len(places)
-    notes = []
-    for one in captures:
-        if one["collection"] == "orthophotos":
-            west, south, east, north = one["bbox"]
-            if seems_shifted(((west + east) / 2, (south + north) / 2), middle):
-                notes.append(f"{one['properties']['title']}: 疑似 GCJ-02 坐标 seems to be in GCJ-02, beside the photos")
-    return notes
-
-
-def report_of(home: Home, flight_id: str) -> dict[str, Any]:
-    """The whole report of a flight, as the API gives it. Raises `Refused` (no-such-flight)."""
-    with home.engine.connect() as conn:
-        flight, files = flights.get(conn, flight_id), flights.files_of(conn, flight_id)
-    return flight_report(flight, files, notes=notes_of(home, flight_id))
-
-
-def list_flights(home: Home, limit: int) -> list[dict[str, Any]]:
-    """The newest flights with their files counted, JSON-ready."""
-    with home.engine.connect() as conn:
-        found = [(flight, flights.tally(conn, flight.id)) for flight in flights.recent(conn, limit)]
-    return [
-        {
-            "flight": flight.id,
-            "name": flight.plan.name,
-            "department": flight.plan.department,
-            "state": flight.state,
-            "created": rfc3339(flight.created),
-            "missing": count.missing,
-            "waiting": count.pending,
-            "answered": count.answered,
-            "quarantined": count.refused,
-        }
-        for flight, count in found
-    ]
-
-
-def notes_of(home: Home, flight_id: str) -> list[str]:
-    """What the flight's item tells a person."""
-    item = home.catalog.get_item(FLIGHTS, flight_id)
-    return [] if item is None else list(item["properties"].get("flyonce:notes", []))
-
-
 def _next(home: Home, flight_id: str) -> list[File]:
     """The next files to read, counted as begun: many together, or one alone that was begun before and not ended."""
     with transaction(home.engine) as conn:
@@ -303,14 +206,25 @@ def _gave_up(sent: Received) -> Reading:
     return Reading(None, quarantined(refused, sent.name, sent.name))
 
 
-def _known(home: Home, flight: Flight, sent: Received) -> Reading | None:
-    """The answer for content that became an item before: told to whoever may see the item, and joined in silence for
-    everybody else, as a second owner of the one item."""
+def _there(home: Home, sent: Received) -> Item | None:
+    """The item that this content became before."""
     with home.engine.connect() as conn:
         reference = receipts.item_of_file(conn, sent.sha256)
-    item = None if reference is None else _get(home, reference)
-    if item is None:
-        return None
+    return None if reference is None else item_named(home, reference)
+
+
+def _moves(item: Item, flight: Flight, sent: Received) -> bool:
+    """Whether it is a video of this flight with a log whose time is now said to be another: it is read anew."""
+    said = item["properties"]
+    timed = said.get("flyonce:log_offset")
+    mine = item["collection"] == VIDEOS and said["flyonce:flight"] == flight.id
+    return mine and timed is not None and sent.log_offset not in (None, timed["seconds"])
+
+
+def _known(item: Item, flight: Flight, sent: Received) -> Reading:
+    """The answer for content that became an item before: told to whoever may see the item, and joined in silence for
+    everybody else, as a second owner of the one item."""
+    reference = f"{item['collection']}/{item['id']}"
     principal = Principal(sent.sender.name, Role(sent.sender.role))
     if decide(principal, Action.READ, item).allowed:
         return Reading(None, Answer("duplicate", reference))
@@ -326,26 +240,8 @@ def _join(home: Home, flight: Flight, sent: Received, reading: Reading) -> Readi
     if reading.owner is None:
         return reading
     collection, _, item = (reading.answer.item or "").partition("/")
-    after = home.catalog.change_item(collection, item, partial(joined, reading.owner))
+    after = home.catalog.change_item(collection, item, partial(with_owner, reading.owner.properties(datetime.now(UTC))))
     return reading if after is not None else read(home, flight, sent)
-
-
-def joined(owner: Custody, item: Item | None) -> Item | None:
-    """The item with a second owner: both departments, the stricter security class, the later retention date."""
-    if item is None:
-        return None
-    said = item["properties"]
-    theirs = owner.properties(datetime.now(UTC))
-    owners = sorted({*said.get("flyonce:owners", [said["flyonce:department"]]), owner.department})
-    until = max(date.fromisoformat(one["flyonce:retain_until"]) for one in (said, theirs))
-    security = strictest([item, {"properties": theirs}])
-    changed = {"flyonce:owners": owners, "flyonce:security": security, "flyonce:retain_until": until.isoformat()}
-    return {**item, "properties": {**said, **changed}}
-
-
-def _get(home: Home, reference: str) -> Item | None:
-    collection, _, item = reference.partition("/")
-    return home.catalog.get_item(collection, item)
 
 
 def _item(flight: Flight, sent: Received, capture: Capture) -> Item:

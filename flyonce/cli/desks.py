@@ -110,12 +110,12 @@ class LocalDesk:
         return as_run(self.report(plan.id), {}, [])
 
     def report(self, flight: str) -> dict[str, Any]:
-        from workers.taking import report_of
+        from workers.flights import report_of
 
         return report_of(self._home, flight)
 
     def flights(self) -> list[dict[str, Any]]:
-        from workers.taking import list_flights
+        from workers.flights import list_flights
 
         return list_flights(self._home, 50)
 
@@ -123,7 +123,7 @@ class LocalDesk:
         from records.engine import transaction
         from sharing.policy import LOCAL_OPERATOR
         from stac import flights
-        from workers.taking import put_flight
+        from workers.flights import put_flight
 
         with transaction(self._home.engine) as conn:
             closed = flights.close(conn, flight, LOCAL_OPERATOR.name, early=early, reason=reason)

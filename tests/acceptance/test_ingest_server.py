@@ -257,6 +257,11 @@ def test_ground_and_the_clock_of_a_log_are_said_to_the_server(served: Served, da
     item = served.ask("/stac/collections/videos/items/" + video["item"].partition("/")[2])
     assert item["properties"]["flyonce:log_offset"] == {"seconds": -20.0, "source": "said", "sigma": 0.5}
 
+    third = client(sys.executable, *sent, "--offset", "-12", *served.options)
+    assert third.returncode == 0, third.stderr
+    said = served.ask("/stac/collections/videos/items/" + video["item"].partition("/")[2])["properties"]
+    assert said["flyonce:log_offset"]["seconds"] == -12.0
+
     other = client(sys.executable, *sent[:-1], original, *served.options)
     assert other.returncode == 1
     assert "has terrain" in other.stderr  # one flight, one ground

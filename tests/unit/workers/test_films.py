@@ -6,6 +6,8 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +33,13 @@ from sharing.policy import LOCAL_OPERATOR
 from stac import flights
 from stac.flight_tables import Sender
 from stac.flight_values import Announced, Plan
+from stac.items import Custody, with_owner
 from stac.store import Item, Query
 from tickets.codes import load_codes
 from workers.captures import get_item
 from workers.cluster import connect
 from workers.films import frame_capture
+from workers.flights import report_of
 from workers.frames import captures_in
 from workers.home import Home
 from workers.ingest import catalogue, ingest
@@ -45,7 +49,7 @@ from workers.looking import look
 from workers.loop import Engine, perform
 from workers.propose import captures_of
 from workers.receiving import receive
-from workers.taking import report_of, take
+from workers.taking import take
 
 GEOD = Geod(ellps="WGS84")
 TO_DEGREES = Transformer.from_crs(CRS, 4326, always_xy=True)
@@ -249,6 +253,37 @@ def test_an_offset_that_was_said_holds_for_the_look_as_well(made: Simulation, ho
     (item,) = (one for one in home.catalog.search(Query(("videos",))).items if "original" in one["assets"])
     assert item["properties"]["flyonce:log_offset"] == {"seconds": -20.0, "source": "said", "sigma": 0.5}
     assert "thumbnail" in item["assets"]
+
+
+def test_an_offset_that_was_wrong_is_said_again(made: Simulation, home: Home, tmp_path: Path) -> None:
+    shutil.copy(made.folder / "before/video.mp4", tmp_path / "DJI_1.MP4")
+    rows = "".join(f"{i},30.6,{114 + i / 1e5}\n" for i in range(60))
+    (tmp_path / "DJI_1.csv").write_text("seconds,lat,lon\n" + rows)
+
+    def sent(offset: float) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        report = ingest(home, [tmp_path / "DJI_1.MP4"], "south", "UAV", offset=offset)
+        assert report.quarantined == ()
+        (video,) = (one for one in home.catalog.search(Query(("videos",))).items if "original" in one["assets"])
+        return video, list(home.catalog.search(Query(("frames",), limit=100)).items)
+
+    before, old = sent(-20.0)
+    home.catalog.change_item(
+        "videos", before["id"], partial(with_owner, Custody("north").properties(datetime.now(UTC)))
+    )
+    extra = {**old[0], "id": f"{before['id']}-999999"}
+    home.catalog.put_items([extra])  # as one that only the earlier time would have chosen
+    after, new = sent(-30.0)
+    assert after["properties"]["flyonce:log_offset"] == {"seconds": -30.0, "source": "said", "sigma": 0.5}
+    assert after["properties"]["flyonce:owners"] == ["UAV", "north"]
+    assert after["properties"]["created"] == before["properties"]["created"]
+    assert "thumbnail" in after["assets"]
+    # The log moves east by 1e-5 degrees a second.
+    assert after["bbox"][0] - before["bbox"][0] == pytest.approx(10e-5, abs=2e-6)
+    assert new
+    assert extra["id"] not in {one["id"] for one in new}
+    moved = {one["id"]: one["bbox"][0] for one in new}
+    assert all(moved[one["id"]] > one["bbox"][0] for one in old if one["id"] in moved)
+    assert sent(-30.0) == (after, new)
 
 
 @pytest.fixture

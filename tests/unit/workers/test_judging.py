@@ -17,11 +17,12 @@ from stac import flights
 from stac.flight_tables import Sender
 from stac.flight_values import Plan
 from stac.store import Item, Query
+from workers.flights import report_of
 from workers.home import Home
 from workers.ingest import ingest
 from workers.looking import look
 from workers.receiving import receive
-from workers.taking import report_of, take
+from workers.taking import take
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")  # rasterio's own
 

@@ -15,10 +15,11 @@ from stac.flight_states import State
 from stac.flight_tables import Sender
 from stac.flight_values import Plan
 from stac.store import Query
+from workers.flights import report_of
 from workers.ingest import ingest
 from workers.looking import look
 from workers.receiving import close, receive
-from workers.taking import report_of, take
+from workers.taking import take
 from workers.testing import write_raster
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")  # rasterio's own

@@ -16,11 +16,12 @@ from stac import flights
 from stac.flight_tables import Sender
 from stac.flight_values import Announced, Plan
 from stac.store import Item, Query
+from workers.flights import report_of
 from workers.home import Home
 from workers.ingest import ingest
 from workers.looking import look
 from workers.receiving import receive
-from workers.taking import report_of, take
+from workers.taking import take
 
 ME, OTHER = Sender("li", "operator"), Sender("wang", "anonymous")
 """The second one may not see what the first has sent."""
