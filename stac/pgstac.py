@@ -222,7 +222,8 @@ def _conditions(query: Query) -> list[Sql]:
     if query.start is not None:
         conditions.append(sql("last >= {}", bind(query.start)))
     if (area := searching.area(query)) is not None:
-        conditions.append(sql("ST_Intersects(geometry, ST_GeomFromWKB({}, 4326))", bind(area[1])))
+        asked = sql("ST_GeomFromWKB({}, 4326)", bind(area[1]))
+        conditions.append(sql("geometry && {} AND flyonce.meets(geometry, {})", asked, asked))
     if query.words:
         like = "flyonce.words_of(id, content, private) LIKE {}"
         folded = (word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") for word in query.words)
