@@ -51,6 +51,7 @@ FOR_WANT_OF_A_PLACE = frozenset({"no-position", "no-crs", "damaged-sidecar"})
 _KEPT = frozenset({"created", "flyonce:owners", "flyonce:department", "flyonce:security", "flyonce:retain_until"})
 """Of an item that is made anew."""
 BELONGS = "属于同名影像 belongs to the picture of its name"
+
 Progress = Callable[[str, int, int], None]
 """Called with the file at hand, the files done and the files in all."""
 
