@@ -136,7 +136,16 @@ def _beside(path: str | Path, video: Path, clip: Clip, said: float | None) -> tu
     if kind == "application/x-subrip":
         return track, None
     offset = _offset(path, track, clip, said)
-    return shifted(track, offset.seconds, clip.seconds), offset
+    try:
+        return shifted(track, offset.seconds, clip.seconds), offset
+    except ValueError as error:
+        first, last = track.fixes[0].seconds, track.fixes[-1].seconds
+        raise Refused(
+            "offset-unknown",
+            f"{path}: moved by {offset.seconds:.1f} s, nothing of {found.name} falls into the video's "
+            f"{clip.seconds:.1f} s.",
+            f"The log runs from {first:.1f} to {last:.1f} s; say what is added to that: --offset SECONDS.",
+        ) from error
 
 
 def _offset(path: str | Path, track: Track, clip: Clip, said: float | None) -> Offset:

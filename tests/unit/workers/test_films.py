@@ -285,6 +285,12 @@ def test_an_offset_that_was_wrong_is_said_again(made: Simulation, home: Home, tm
     assert all(moved[one["id"]] > one["bbox"][0] for one in old if one["id"] in moved)
     assert sent(-30.0) == (after, new)
 
+    (refused,) = ingest(home, [tmp_path / "DJI_1.MP4"], "south", "UAV", offset=-500.0).quarantined
+    assert refused.reason == "offset-unknown"
+    assert "nothing of DJI_1.csv falls into the video" in refused.message
+    assert home.catalog.get_item("videos", after["id"]) == after
+    assert sent(-20.0)[0]["properties"]["flyonce:log_offset"]["seconds"] == -20.0
+
 
 @pytest.fixture
 def alone() -> Iterator[distributed.Client]:
