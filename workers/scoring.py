@@ -1,15 +1,17 @@
 """A detector on its device: batches of windows in, masks and scores of their cores out.
 
-On CUDA windows go through pinned memory on a stream of the calling thread's own, so that copies and arithmetic of
-several threads overlap; the batch grows until it fills the memory it may have, and is halved, in the end handed to the
-CPU, where that is not enough. Imports torch and numpy, no rasterio, so that it runs on a bare GPU machine.
+A scorer has threads of its own, one for each batch that may be on the device at a time. On CUDA each has a stream, and
+windows come through pinned memory, so that copies and arithmetic of several overlap; the batch grows until it fills the
+memory it may have, and is halved, in the end handed to the CPU, where that is not enough. Imports torch and numpy, no
+rasterio, so that it runs on a bare GPU machine.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -131,17 +133,17 @@ class Scorer:
         budget: float = BUDGET,
     ) -> None:
         """`load` gives the detector on a device. `batch`: a multiple of the model's own; 0 for that on a CPU, and for
-        what fills a GPU. `lanes`: batches that may be on the device at the same time; other threads wait."""
+        what fills a GPU. `lanes`: batches that may be on the device at the same time; others wait."""
         self._load, self._dtype = load, dtype
         self.device = device
         self.detector = load(device)
         self._instead: Detector | None = None
         """On the CPU, once the device's memory was not even enough for the model's own batch."""
         self.spec: ModelSpec = self.detector.spec
-        self._streams: list[torch.cuda.Stream] = []
-        """That no thread uses at the moment."""
         self._guard = threading.Lock()
-        self._turn = threading.Semaphore(lanes)
+        # They live as long as the scorer: cuDNN's plans belong to the thread that made them, and memory that PyTorch
+        # keeps to a stream. Threads that end with their task would have both made anew, for seconds, by each.
+        self._lanes = ThreadPoolExecutor(lanes, "device", initializer=_own_stream if device == "cuda" else None)
         # A sum's order of addition follows the number of threads: one everywhere.
         torch.set_num_threads(1)
         if device == "cuda":
@@ -184,16 +186,13 @@ class Scorer:
         while len(scored) < len(windows):
             size = self.fits
             part = windows[len(scored) : len(scored) + size]
-            with self._turn:
-                start = time.perf_counter()
-                try:
-                    mask, top = self._run(part, size)
-                except torch.OutOfMemoryError:
-                    if not self._retreat(size):
-                        raise
-                    continue
-                each = (time.perf_counter() - start) / len(part)
-            scored += [Scored(mask[index], top[index], each) for index in range(len(part))]
+            try:
+                mask, top, seconds = self._lanes.submit(self._run, part, size).result()
+            except torch.OutOfMemoryError:
+                if not self._retreat(size):
+                    raise
+                continue
+            scored += [Scored(mask[index], top[index], seconds / len(part)) for index in range(len(part))]
         return scored
 
     def _whole(self, scored: Scored, place: Window) -> Scored:
@@ -211,17 +210,16 @@ class Scorer:
         """In a window, from its upper left corner."""
         return Window(self.spec.halo, self.spec.halo, self.spec.core, self.spec.core)
 
-    def _run(self, windows: Sequence[Staged], size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        if self.device == "cpu" or self._instead is not None:
-            mask, top = self._forward(self._instead or self.detector, windows[0].place, *_batch(windows, size, "cpu"))
-            return mask.numpy(), top.numpy()
-        with self._stream() as stream, torch.cuda.stream(stream):
-            mask, top = self._forward(self.detector, windows[0].place, *_batch(windows, size, "cuda"))
-            fetched = tuple(torch.empty(plane.shape, dtype=plane.dtype, pin_memory=True) for plane in (mask, top))
-            for there, here in zip((mask, top), fetched, strict=True):
-                here.copy_(there, non_blocking=True)
-            stream.synchronize()
-        return fetched[0].numpy(), fetched[1].numpy()
+    def _run(self, windows: Sequence[Staged], size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8], float]:
+        """Runs on a thread of `lanes`: mask and top of each window, and the seconds that all took."""
+        start = time.perf_counter()
+        on_cpu = self.device == "cpu" or self._instead is not None
+        pixels, valid = _batch(windows, size, "cpu" if on_cpu else "cuda")
+        mask, top = self._forward(self._instead or self.detector, windows[0].place, pixels, valid)
+        if not on_cpu:
+            mask, top = (_pinned_copy(plane) for plane in (mask, top))
+            torch.cuda.current_stream().synchronize()
+        return mask.numpy(), top.numpy(), time.perf_counter() - start
 
     def _retreat(self, size: int) -> bool:
         """After running out of memory with `size` windows: half of them, and from the model's own batch to the CPU;
@@ -248,19 +246,6 @@ class Scorer:
         """The block in which the network computes in `dtype`."""
         return nullcontext() if self._dtype == "float32" else torch.autocast(device, dtype=torch.bfloat16)
 
-    @contextmanager
-    def _stream(self) -> Iterator[torch.cuda.Stream]:
-        """One of the scorer's own few, whichever thread asks: memory that PyTorch keeps belongs to a stream, and a new
-        one for the threads of every task would have the card's memory taken and given back again and again."""
-        try:
-            stream = self._streams.pop()
-        except IndexError:
-            stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        try:
-            yield stream
-        finally:
-            self._streams.append(stream)
-
     def _fitting_batch(self, lanes: int, budget: float) -> int:
         """The model's own batch, doubled as long as `lanes` of them fit into `budget` of the free memory.
 
@@ -275,7 +260,7 @@ class Scorer:
         pixels, valid = torch.zeros(3, side, side, dtype=torch.uint8), torch.ones(side, side, dtype=torch.bool)
         blank = Staged(pixels, valid, Window(0, 0, side, side))
         try:
-            self._run([blank], spec.batch)
+            self._lanes.submit(self._run, [blank], spec.batch).result()
         except torch.OutOfMemoryError:
             torch.cuda.empty_cache()
             return spec.batch
@@ -284,6 +269,16 @@ class Scorer:
         while 2 * batch <= LARGEST_BATCH and 2 * batch * lanes * need / spec.batch <= allowed:
             batch *= 2
         return batch
+
+
+def _own_stream() -> None:
+    torch.cuda.set_stream(torch.cuda.Stream())  # type: ignore[no-untyped-call]
+
+
+def _pinned_copy(plane: Tensor) -> Tensor:
+    """In ordinary memory, once the stream has come so far."""
+    here = torch.empty(plane.shape, dtype=plane.dtype, pin_memory=True)
+    return here.copy_(plane, non_blocking=True)
 
 
 def _batch(windows: Sequence[Staged], size: int, device: str) -> tuple[Tensor, Tensor]:

@@ -1,5 +1,7 @@
 """Batches on a device: equal for a window whatever stands beside it, and going on when memory is short."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -60,6 +62,27 @@ def test_a_window_scores_alike_in_any_company(seeds):
     scorer = Scorer(lambda _: load(SPEC.name))
     alone = {seed: answers(scorer, [window(seed)])[0] for seed in set(seeds)}
     assert answers(scorer, [window(seed) for seed in seeds]) == [alone[seed] for seed in seeds]
+
+
+class Watched(Bright):
+    """Tells on which threads it computed."""
+
+    def __init__(self):
+        self.threads = set()
+
+    def scores(self, pixels, valid):
+        self.threads.add(threading.get_ident())
+        return super().scores(pixels, valid)
+
+
+def test_the_device_is_worked_on_by_the_same_threads_whatever_task_asks():
+    detector = Watched()
+    scorer = Scorer(lambda _: detector, lanes=2)
+    for seed in range(4):
+        with ThreadPoolExecutor(3) as task:
+            list(task.map(lambda number: answers(scorer, [window(number)]), range(seed, seed + 3)))
+    assert 1 <= len(detector.threads) <= 2
+    assert threading.get_ident() not in detector.threads
 
 
 class Hungry(Bright):
