@@ -52,6 +52,7 @@ class Crops:
         self._images = [[torch.from_numpy(s.image).to(device) for s in group.samples] for group in self._groups]
         self._labels = [[torch.from_numpy(s.label).to(device) for s in group.samples] for group in self._groups]
         self._places = [[_places(sample, classes) for sample in group.samples] for group in self._groups]
+        self._sizes = [_sizes(group.samples) for group in self._groups]
 
     def batch(self) -> tuple[Tensor, Tensor]:
         """float32 [N, 4, CROP, CROP] as the network takes it, and int64 [N, CROP, CROP] labels."""
@@ -71,7 +72,7 @@ class Crops:
     def _cut(self, group: int) -> tuple[Tensor, Tensor, Tensor]:
         """uint8 [3, P, P], uint8 [P, P] and bool [P, P]: a patch, its label, and where the sample has pixels."""
         rng = self._random
-        index = int(rng.integers(len(self._images[group])))
+        index = int(rng.choice(len(self._images[group]), p=self._sizes[group]))
         image, label, places = self._images[group][index], self._labels[group][index], self._places[group][index]
         height, width = label.shape
         if places and rng.random() < self._groups[group].near:
@@ -99,6 +100,13 @@ class Crops:
         smaller = min(group.zoom, _REACH)
         larger = group.zoom * (1 if group.near else 2)
         return math.exp(rng.uniform(-larger, smaller))
+
+
+def _sizes(samples: Sequence[Sample]) -> NDArray[np.float64]:
+    """How likely a crop comes from each: its share of the pixels, so that a large picture counts for more than one."""
+    sizes = np.array([sample.label.size for sample in samples], dtype=np.float64)
+    shares: NDArray[np.float64] = sizes / sizes.sum()
+    return shares
 
 
 def _places(sample: Sample, classes: int) -> list[NDArray[np.int32]]:
