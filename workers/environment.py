@@ -25,6 +25,9 @@ WORKER_ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": "4294967296",
     "MALLOC_TOP_PAD_": "268435456",
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+    # Threads' arenas of their own hold blocks up to 64 MiB; a layer's output is larger and was mapped, zeroed and
+    # unmapped at every call on a pipeline's threads, a third of a window's time. The main arena has no such bound.
+    "MALLOC_ARENA_MAX": "1",
     # Dask looks at the stacks of all threads a hundred times a second. In Python before 3.11.9 that look waits for ever
     # where it sets off a garbage collection that frees a tensor (python/cpython#106883).
     "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",

@@ -17,6 +17,7 @@ import yaml
 from flyonce.cli import app
 from records import reference
 from records.settings import Settings
+from workers.environment import WORKER_ENVIRONMENT
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -101,6 +102,10 @@ def test_every_variable_is_a_setting(compose: dict[str, Any]) -> None:
     pages = "".join((ROOT / "docs" / name).read_text("utf-8") for name in ("deploy.md", "files-and-tiles.md"))
     for key in {*named, *example, *mentioned, *re.findall(r"FLYONCE_[A-Z_]+", pages)}:
         assert not key.startswith("FLYONCE_") or key.rstrip("_") in SETTINGS, key
+
+
+def test_services_that_compute_have_the_workers_environment(compose: dict[str, Any]) -> None:
+    assert WORKER_ENVIRONMENT.items() <= compose["x-computing"].items()
 
 
 def test_the_example_names_what_has_no_default(compose: dict[str, Any]) -> None:
