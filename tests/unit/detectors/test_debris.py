@@ -104,6 +104,38 @@ def test_a_vehicle_is_none_of_the_classes() -> None:
     assert planes(logits).max() == round(0.12 * 255)
 
 
+def planes_by_argmax(logits: torch.Tensor) -> torch.Tensor:
+    """What `planes` stands for, in the words of the library."""
+    likely = logits.softmax(1)[:, 1:-1]
+    score = (likely.sum(1, keepdim=True) * 255).round()
+    return torch.zeros_like(likely).scatter_(1, likely.argmax(1, keepdim=True), score).to(torch.uint8)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("classes", [1, 2, 3, 7])
+def test_planes_are_those_of_argmax_ties_included(
+    classes: int, layout: torch.memory_format, dtype: torch.dtype
+) -> None:
+    random = torch.Generator().manual_seed(classes)
+    shape = (2, classes + 2, 67, 129)
+    for logits in (
+        torch.randn(shape, generator=random) * 3,
+        torch.randint(-2, 3, shape, generator=random).float(),  # most cells have equals
+        torch.randint(-2, 3, shape, generator=random) * 100.0,  # where softmax gives zeros and ones
+    ):
+        logits = logits.to(dtype).contiguous(memory_format=layout)
+        assert torch.equal(planes(logits), planes_by_argmax(logits))
+
+
+def test_planes_of_real_logits_are_those_of_argmax(shipped: Debris) -> None:
+    x = prepared(picture(5, 256, 320), torch.ones(1, 256, 320, dtype=torch.bool))
+    with torch.inference_mode():
+        logits = shipped._net(x.contiguous(memory_format=torch.channels_last))
+    assert planes(logits).any()
+    assert torch.equal(planes(logits), planes_by_argmax(logits))
+
+
 def test_folding_the_normalisation_changes_no_score() -> None:
     torch.manual_seed(0)
     net = Net().train()
