@@ -1,6 +1,7 @@
 """One detector over one source: windows read, scored and outlined on the workers, joined and written by the driver."""
 
 import os
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ from workers.windows import Sheet, digest, link_key, origin_of, read_all
 
 BATCHES_A_TASK = 2
 """So that a task lasts long beside what Dask spends on it, and a lost one costs little."""
+_LOADING = threading.Lock()
 VOID = "void"
 """Digest of a window whose core has no pixel."""
 
@@ -192,9 +194,15 @@ def _outlined(core: Window, mask: NDArray[np.uint8], top: NDArray[np.uint8]) -> 
     return tile_found(core, mask, top, why)
 
 
-@lru_cache(maxsize=4)
 def _scorer(load: Load, name: str, weights_sha256: str, dtype: Dtype) -> Scorer:
     """Once per process: the model on its device. The GPU where this process has one, else the CPU."""
+    # A cache alone lets a process's first two tasks load a model each, of which neither waits for the other's turn.
+    with _LOADING:
+        return _loaded(load, name, weights_sha256, dtype)
+
+
+@lru_cache(maxsize=4)
+def _loaded(load: Load, name: str, weights_sha256: str, dtype: Dtype) -> Scorer:
     device = best_device()
     scorer = Scorer(partial(load, name), device=device, dtype=dtype, lanes=_lanes(device))
     if scorer.spec.weights_sha256 != weights_sha256:

@@ -1,6 +1,8 @@
 """Rule 5 of the house plan: a result does not depend on how the work was cut up, and equals the whole in one piece."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +16,7 @@ from shapely.geometry import shape
 
 import imagery.reader
 from imagery.tiles import Window
-from workers.detect import detect
+from workers.detect import _scorer, detect
 from workers.inputs import open_input
 from workers.outputs import about_detection, detection_features, write_mask
 from workers.testing import SPEC, Bright, label, load, patches, write_raster
@@ -208,3 +210,22 @@ def test_another_dtype_is_another_result_and_says_so(clusters, tmp_path):
 
     first, tiles = answered("float32")
     assert (first, answered("float32"), answered("bfloat16")) == (0, (tiles, tiles), (0, tiles))
+
+
+def test_the_first_tasks_of_a_process_share_one_model():
+    """Else they would not wait for each other's turn on the device."""
+    both, slow, loads = threading.Barrier(2), threading.Event(), []
+
+    def load_slowly(name, device="cpu"):
+        loads.append(name)
+        slow.wait(0.2)
+        return load(name, device)
+
+    def first(_):
+        both.wait(60)
+        return _scorer(load_slowly, SPEC.name, SPEC.weights_sha256, "float32")
+
+    with ThreadPoolExecutor(2) as threads:
+        one, other = threads.map(first, range(2))
+    assert one is other
+    assert loads == [SPEC.name]
