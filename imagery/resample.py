@@ -154,4 +154,8 @@ def _rounded(sums: NDArray[np.uint32], weight: Any) -> Data:
 def _normalised(sums: NDArray[np.uint32], weight: NDArray[np.uint32], total: int) -> tuple[Data, Valid]:
     """sums / weight where at least half of `total` weighs."""
     valid = weight * np.uint32(2) >= total
-    return _rounded(sums, np.maximum(weight, np.uint32(1))) * valid, valid
+    means = _rounded(sums, np.uint32(total)) * valid
+    cut = valid & (weight != total)
+    if cut.any():  # few cells, at the edge of a void: a division for each
+        means[:, cut] = _rounded(sums[:, cut], weight[cut])
+    return means, valid
