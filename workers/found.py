@@ -33,11 +33,12 @@ class Plane:
     @classmethod
     def pack(cls, values: NDArray[np.uint8]) -> Self:
         height, width = values.shape
+        if values.size and (values == values[0, 0]).all():  # as most are: told without counting cell by cell
+            first = int(values[0, 0])
+            return cls(height, width, bytes([first]), ((first, values.size),))
         present = np.bincount(values.ravel(), minlength=256)
         counts = tuple((int(value), int(present[value])) for value in np.flatnonzero(present))
-        alike = len(counts) == 1
-        packed = bytes([counts[0][0]]) if alike else zlib.compress(np.ascontiguousarray(values).tobytes(), 1)
-        return cls(height, width, packed, counts)
+        return cls(height, width, zlib.compress(np.ascontiguousarray(values).tobytes(), 1), counts)
 
     def array(self) -> NDArray[np.uint8]:
         """uint8 [H, W], not to be written to."""
