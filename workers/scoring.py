@@ -89,7 +89,7 @@ def classify(scores: Tensor, valid: Tensor, thresholds: tuple[int, ...]) -> tupl
         plane = scores[:, index].contiguous()  # classes may lie side by side, where all that follows would be slow
         if plane.device.type == "cpu" and int(plane.max()) < threshold:
             continue  # as on most ground; on a GPU asking would cost more than it saves
-        plane = plane.masked_fill(plane < threshold, 0)
+        plane = plane * (plane >= threshold)  # a product runs over many cells at once, `masked_fill` does not
         mask.masked_fill_(plane > top, index + 1)
         top = torch.maximum(top, plane)
     return mask.masked_fill_(~valid, NOT_ANALYSED), top
