@@ -77,6 +77,8 @@ class Reading:
     answer: Answer
     owner: Custody | None = None
     """Where the answer's item is another's, and `owner` becomes its second one."""
+    anew: bool = False
+    """Whether the item takes the place of one that is there, and keeps its owners as they are by then."""
 
 
 def read(home: Home, flight: Flight, sent: Received) -> Reading:
@@ -96,10 +98,9 @@ def read(home: Home, flight: Flight, sent: Received) -> Reading:
     except Refused as refused:
         return Reading(None, quarantined(refused, str(path), sent.shown or sent.name))
     item = _item(flight, sent, capture)
-    if there is not None:
-        item["properties"] |= {key: value for key, value in there["properties"].items() if key in _KEPT}
     reference = f"{item['collection']}/{item['id']}"
-    return Reading(item, Answer("accepted", reference, footprint=capture.footprint.method, notes=capture.notes))
+    answer = Answer("accepted", reference, footprint=capture.footprint.method, notes=capture.notes)
+    return Reading(item, answer, anew=there is not None)
 
 
 def quarantined(refused: Refused, path: str, shown: str) -> Answer:
@@ -121,8 +122,11 @@ def write(home: Home, flight: Flight, batch: Sequence[tuple[Received, Reading]])
                 first[sent.sha256] = found.item
         answers.append(found)
     items = {reading.item["id"]: reading.item for _, reading in batch if reading.item is not None}
-    if items:
-        home.catalog.put_items(items.values())
+    anew = {reading.item["id"] for _, reading in batch if reading.item is not None and reading.anew}
+    home.catalog.put_items(item for item in items.values() if item["id"] not in anew)
+    for name in anew:
+        item = items[name]
+        home.catalog.change_item(item["collection"], name, partial(_in_place_of, item))
     with transaction(home.engine) as conn:
         told = [(sent.name, sent.sha256, sent.size, found) for (sent, _), found in zip(batch, answers, strict=True)]
         flights.answer(conn, flight.id, told, ACTOR)
@@ -243,6 +247,14 @@ def _join(home: Home, flight: Flight, sent: Received, reading: Reading) -> Readi
     collection, _, item = (reading.answer.item or "").partition("/")
     after = home.catalog.change_item(collection, item, partial(with_owner, reading.owner.properties(datetime.now(UTC))))
     return reading if after is not None else read(home, flight, sent)
+
+
+def _in_place_of(item: Item, there: Item | None) -> Item:
+    """The item made anew, with what the one that is there says of its owners."""
+    if there is None:
+        return item
+    kept = {key: value for key, value in there["properties"].items() if key in _KEPT}
+    return {**item, "properties": {**item["properties"], **kept}}
 
 
 def _item(flight: Flight, sent: Received, capture: Capture) -> Item:

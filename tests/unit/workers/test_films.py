@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -255,7 +255,9 @@ def test_an_offset_that_was_said_holds_for_the_look_as_well(made: Simulation, ho
     assert "thumbnail" in item["assets"]
 
 
-def test_an_offset_that_was_wrong_is_said_again(made: Simulation, home: Home, tmp_path: Path) -> None:
+def test_an_offset_that_was_wrong_is_said_again(
+    made: Simulation, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shutil.copy(made.folder / "before/video.mp4", tmp_path / "DJI_1.MP4")
     rows = "".join(f"{i},30.6,{114 + i / 1e5}\n" for i in range(60))
     (tmp_path / "DJI_1.csv").write_text("seconds,lat,lon\n" + rows)
@@ -284,6 +286,18 @@ def test_an_offset_that_was_wrong_is_said_again(made: Simulation, home: Home, tm
     moved = {one["id"]: one["bbox"][0] for one in new}
     assert all(moved[one["id"]] > one["bbox"][0] for one in old if one["id"] in moved)
     assert sent(-30.0) == (after, new)
+
+    # A department that becomes an owner between the reading and the writing of a later time stays one.
+    put = home.catalog.change_item
+
+    def joined_just_before(collection: str, item: str, change: Callable[[Item | None], Item | None]) -> Item | None:
+        put(collection, item, partial(with_owner, Custody("east").properties(datetime.now(UTC))))
+        return put(collection, item, change)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(home.catalog, "change_item", joined_just_before)
+        after, new = sent(-29.0)
+    assert after["properties"]["flyonce:owners"] == ["UAV", "east", "north"]
 
     (refused,) = ingest(home, [tmp_path / "DJI_1.MP4"], "south", "UAV", offset=-500.0).quarantined
     assert refused.reason == "offset-unknown"
