@@ -28,16 +28,16 @@ STRIDE = 16
 
 spec = ModelSpec(
     name="debris",
-    version="2",
+    version="3",
     classes=CLASSES,
     gsd=GSD,
     core=1024,
     halo=128,
     batch=1,
-    thresholds=(215, 215, 215),
+    thresholds=(245, 245, 245),
     min_area=1.0,
     licence="Apache-2.0",
-    weights_sha256="756206773a5e6ed2eecfabc8e11875d58d903e5510d6f6e9a55527d9550cb794",
+    weights_sha256="468aa7bf11423ec5b9d8ab96df23bedfcafb3f7c418dd3a014c711a903db5f0e",
     lattice=2 * STRIDE,
 )
 

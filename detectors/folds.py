@@ -46,11 +46,6 @@ FRAME_GSD = 0.019
 FRAME_WIDTH = 4000
 SQUARE_M = 12.0
 """Side of the squares of ground that are drawn anew for the intervals."""
-SHIPPED_FOLDS = {
-    "f881324c7212c25a6aabcd93cdfb42387433fc7072d2077e4894826b99bc94b8": -1,
-    "1249743f85d5a8f64f8a7e76ee8a6425295d41525f8cfe3838875e757e4a0423": 1,
-}
-"""SHA-256 of the folds of the shipped debris weights, kept outside the repository, and the side each learned from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,14 +184,13 @@ def learned_from(path: Path) -> int:
     """The side of the line (-1 or 1) that weights learned from. Raises `Refused`: other-fold where nothing tells that
     they left the other side out; see `checkpoint.about`."""
     said = checkpoint.about(path).get("side", "")
-    known = SHIPPED_FOLDS.get(hashlib.sha256(path.read_bytes()).hexdigest())
-    if known is None and said not in ("-1", "1"):
+    if said not in ("-1", "1"):
         raise Refused(
             "other-fold",
             f"Nothing tells which side of the labelled site {path} left out: a score could be one on its own training.",
             "Train folds by python -m detectors.train debris --side -1 and --side 1.",
         )
-    return known or int(said)
+    return int(said)
 
 
 def _side(site: Site, frame: str, polygon: Polygon) -> int:
