@@ -200,7 +200,7 @@ PACKAGES = {
 """What has to be installed for each peer; nothing for what is here."""
 
 
-def peers(folder: Path, side: int) -> dict[str, Any]:
+def peers(folder: Path, side: int, modes: list[str]) -> dict[str, Any]:
     """Others at their defaults on all cores, and at equal overlap, threads and allocator on one core, in turn with ours
     on as many. Each is a process of its own; processor time counts all that it did, on however busy a machine."""
     cog = raster(folder, side)
@@ -212,7 +212,8 @@ def peers(folder: Path, side: int) -> dict[str, Any]:
             answer[peer] = "could not be installed here"
             continue
         line: dict[str, Any] = {}
-        for mode, some in (("default", cores), ("equal", cores[:1])):
+        for mode in modes:
+            some = cores[:1] if mode == "equal" else cores
             ours, theirs = (
                 foreign(interpreter, name, mode, cog, some)
                 for interpreter, name in ((sys.executable, "flyonce"), (python, peer))
@@ -290,6 +291,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=4096, help="pixels of the picture's side")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default=",".join(SECTIONS), help=f"some of {','.join(SECTIONS)}")
+    parser.add_argument("--modes", default="default,equal", help="settings of peers")
     parser.add_argument("--memory-sides", default="5120,20480,40960")
     parser.add_argument("--memory-of", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--json", type=Path, help="also write the figures there")
@@ -305,7 +307,7 @@ def main() -> None:
             "workers": lambda: two_workers(folder, given.side, given.rounds),
             "repeat": lambda: repeat(folder, given.side),
             "memory": lambda: memory([int(side) for side in given.memory_sides.split(",")]),
-            "peers": lambda: peers(folder, given.side),
+            "peers": lambda: peers(folder, given.side, given.modes.split(",")),
             "gpu": gpu,
         }
         for section in given.only.split(","):

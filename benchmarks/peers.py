@@ -213,14 +213,15 @@ def rastervision(detector: object, cog: str, equal: bool, folder: str) -> None:
 
 
 def flyonce(_detector: object, cog: str, equal: bool, folder: str) -> None:
-    """Ours, with the driver and its Dask in this process, so that all of its processor time is counted."""
+    """Ours. By default what `flyonce detect` does, a process for each core, started and ended within the time; at equal
+    settings the driver and its Dask in this process."""
     from workers.cluster import connect
     from workers.detect import detect
     from workers.inputs import open_input
     from workers.outputs import write_mask
 
     raw, source = Path(folder) / "raw.tif", open_input(Path(cog))
-    with connect(workers=1 if equal else 0, processes=False) as client:
+    with connect(workers=1 if equal else 0, processes=not equal) as client:
         found = detect(client, SPEC, source, raw)
     write_mask(raw, Path(folder) / "mask.tif", source, found.grid, found.extent)
     assert not found.analysis.failed
