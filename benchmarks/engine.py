@@ -203,7 +203,7 @@ PACKAGES = {
 def peers(folder: Path, side: int, modes: list[str]) -> dict[str, Any]:
     """Others at their defaults on all cores, and at equal overlap, threads and allocator on one core, in turn with ours
     on as many. Each is a process of its own; processor time counts all that it did, on however busy a machine."""
-    cog = raster(folder, side)
+    cogs = raster(folder, side), raster(folder, SPEC.core)
     cores = sorted(os.sched_getaffinity(0))
     answer: dict[str, Any] = {}
     for peer, package in PACKAGES.items():
@@ -215,7 +215,7 @@ def peers(folder: Path, side: int, modes: list[str]) -> dict[str, Any]:
         for mode in modes:
             some = cores[:1] if mode == "equal" else cores
             ours, theirs = (
-                foreign(interpreter, name, mode, cog, some)
+                foreign(interpreter, name, mode, cogs, some)
                 for interpreter, name in ((sys.executable, "flyonce"), (python, peer))
             )
             if isinstance(ours, str) or isinstance(theirs, str):
@@ -232,11 +232,11 @@ def peers(folder: Path, side: int, modes: list[str]) -> dict[str, Any]:
     return answer
 
 
-def foreign(python: str, peer: str, mode: str, cog: Path, cores: list[int]) -> dict[str, float] | str:
+def foreign(python: str, peer: str, mode: str, cogs: tuple[Path, Path], cores: list[int]) -> dict[str, float] | str:
     """What `peers.py` prints of a peer, in a process of its own; or why it prints nothing."""
     plain = {name: value for name, value in os.environ.items() if name not in WORKER_ENVIRONMENT}
     environment = {**os.environ, **WORKER_ENVIRONMENT} if mode == "equal" or peer == "flyonce" else plain
-    command = [python, str(HERE / "peers.py"), peer, mode, str(cog)]
+    command = [python, str(HERE / "peers.py"), peer, mode, *map(str, cogs)]
     run = subprocess.run(
         command,
         env={**environment, "PYTHONPATH": str(HERE.parent)},
