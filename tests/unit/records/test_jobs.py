@@ -137,17 +137,21 @@ import os, sys
 from records import jobs
 from records.engine import open_engine
 go, start = os.pipe()
+here, ready = os.pipe()
 for number in range(5):
     if os.fork() == 0:
         os.close(start)
         engine = open_engine(sys.argv[1])
         engine.connect().close()
+        os.write(ready, b".")
         os.read(go, 1)  # until the parent closes the other end
         while job := jobs.lease(engine, f"worker {number}", 60):
             os.write(1, f"{job.id} ".encode())
             if not jobs.finish(engine, job, {"by": number}):
                 os._exit(1)
         os._exit(0)
+for _ in range(5):
+    os.read(here, 1)  # all are there: none has done the work before another has begun
 os.close(start)
 sys.exit(any(os.wait()[1] for _ in range(5)))
 """
