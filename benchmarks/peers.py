@@ -254,10 +254,9 @@ def prepared(peer: str, equal: bool) -> Iterator[tuple[Callable[[str, str], None
     from workers.cluster import connect
 
     with connect(workers=1 if equal else 0, processes=not equal) as client:
-        apart = not equal
 
         def used() -> float:
-            return processor_seconds() + sum(client.run(processor_seconds).values() if apart else ())
+            return processor_seconds() + (0.0 if equal else sum(client.run(processor_seconds).values()))
 
         yield partial(flyonce, client), used
 

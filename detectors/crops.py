@@ -103,7 +103,7 @@ class Crops:
 
 
 def _sizes(samples: Sequence[Sample]) -> NDArray[np.float64]:
-    """How likely a crop comes from each: its share of the pixels, so that a large picture counts for more than one."""
+    """How likely a crop comes from each: its share of the pixels, so that all ground is seen as often."""
     sizes = np.array([sample.label.size for sample in samples], dtype=np.float64)
     shares: NDArray[np.float64] = sizes / sizes.sum()
     return shares

@@ -51,7 +51,6 @@ FOR_WANT_OF_A_PLACE = frozenset({"no-position", "no-crs", "damaged-sidecar"})
 _KEPT = frozenset({"created", "flyonce:owners", "flyonce:department", "flyonce:security", "flyonce:retain_until"})
 """Of an item that is made anew."""
 BELONGS = "属于同名影像 belongs to the picture of its name"
-
 Progress = Callable[[str, int, int], None]
 """Called with the file at hand, the files done and the files in all."""
 
@@ -123,10 +122,10 @@ def write(home: Home, flight: Flight, batch: Sequence[tuple[Received, Reading]])
         answers.append(found)
     items = {reading.item["id"]: reading.item for _, reading in batch if reading.item is not None}
     anew = {reading.item["id"] for _, reading in batch if reading.item is not None and reading.anew}
-    home.catalog.put_items(item for item in items.values() if item["id"] not in anew)
-    for name in anew:
-        item = items[name]
-        home.catalog.change_item(item["collection"], name, partial(_in_place_of, item))
+    if fresh := [item for name, item in items.items() if name not in anew]:
+        home.catalog.put_items(fresh)
+    for name in sorted(anew):
+        home.catalog.change_item(items[name]["collection"], name, partial(_in_place_of, items[name]))
     with transaction(home.engine) as conn:
         told = [(sent.name, sent.sha256, sent.size, found) for (sent, _), found in zip(batch, answers, strict=True)]
         flights.answer(conn, flight.id, told, ACTOR)
