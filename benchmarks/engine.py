@@ -4,7 +4,8 @@
 
 Each comparison is made in this one command, its sides in turn, `--rounds` times; what counts are the ratios. Pixels
 are those of cores: what was asked about, not what halos repeat. Peers are installed by this script alone, into
-`.cache/peers`, on top of the torch that is here. The GPU column is `benchmarks/gpu.py`, run where there is a GPU.
+`.cache/peers`, on top of the torch that is here. The GPU column, where there is a GPU: the stages are
+`benchmarks/gpu.py`, the whole engine `--only card`.
 """
 
 import argparse
@@ -20,14 +21,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from workers.environment import WORKER_ENVIRONMENT, is_set, start_over
 
 if not is_set():
     start_over()  # the bare model gets the allocator and threads that workers are started with
 
+import dask
 import distributed
+import gpu as gpu_alone
 import numpy as np
 import rasterio
 import torch
@@ -35,15 +38,18 @@ import torch
 from detectors import registry
 from imagery.cog import write_cog
 from imagery.simulator.simulate import draw
-from workers.cluster import connect
+from workers.cluster import LOCAL_CONFIG, connect, local_cluster, usable_cores
 from workers.detect import detect
+from workers.devices import gpus_here, plan
 from workers.inputs import Input, open_input
+from workers.jobs import Dtype
+from workers.scoring import Scorer
 from workers.testing import WIDE, load_wide, write_wide
 from workers.tilecache import CacheAt
 
 HERE = Path(__file__).resolve().parent
 PEERS = HERE.parent / ".cache" / "peers"
-SECTIONS = ("bare", "workers", "repeat", "memory", "peers", "gpu")
+SECTIONS = ("bare", "workers", "repeat", "memory", "peers", "gpu", "card")
 SPEC = registry.spec("debris")
 
 
@@ -82,10 +88,16 @@ def bare(side: int) -> float:
     return batches * SPEC.batch * SPEC.core**2 / (time.perf_counter() - start)
 
 
-def tiled(client: distributed.Client, source: Input, folder: Path, cache: CacheAt | None = None) -> float:
+def tiled(
+    client: distributed.Client,
+    source: Input,
+    folder: Path,
+    cache: CacheAt | None = None,
+    dtype: Dtype = "float32",
+) -> float:
     """Pixels a second of `detect` from the COG to mask and joined polygons."""
     start = time.perf_counter()
-    found = detect(client, SPEC, source, folder / "mask.tif", cache=cache)
+    found = detect(client, SPEC, source, folder / "mask.tif", cache=cache, dtype=dtype)
     assert not found.analysis.failed
     return source.source.width * source.source.height / (time.perf_counter() - start)
 
@@ -277,6 +289,38 @@ def gpu() -> Any:
     return json.loads(run.stdout)
 
 
+def card(folder: Path, side: int, rounds: int, processes: list[int]) -> Any:
+    """The whole engine on this machine's GPUs, by so many processes that share them (0: as many as flyonce starts),
+    against the bare model on one."""
+    gpus = gpus_here()
+    if not gpus:
+        return "no CUDA device here"
+    source = open_input(raster(folder, side))
+    answer: dict[str, Any] = {}
+    for dtype in get_args(Dtype):
+        scorer = Scorer(partial(registry.load, "debris"), device="cuda", dtype=dtype, lanes=1)
+        alone = gpu_alone.bare(scorer, 2.0, torch.cuda.synchronize) / 1e6
+        del scorer
+        torch.cuda.empty_cache()
+        line: dict[str, Any] = {"bare_Mpx_s": alone}
+        for workers in processes:
+            shared = plan(gpus, workers=workers, cores=usable_cores())
+            with (
+                dask.config.set(LOCAL_CONFIG),
+                local_cluster(shared) as cluster,
+                distributed.Client(cluster, set_as_default=False) as client,
+            ):
+                client.wait_for_workers(shared.processes, timeout=300)
+                tiled(client, source, folder, dtype=dtype)  # the workers load their models
+                rates = [tiled(client, source, folder, dtype=dtype) / 1e6 for _ in range(rounds)]
+            ratio = statistics.median(rates) / alone
+            line[f"{shared.processes} processes"] = {"engine_Mpx_s": rates, "ratio": ratio}
+            done = f"{dtype}, {shared.processes} processes: {told(rates)} of {alone:.4g} Mpx/s"
+            print(done, file=sys.stderr, flush=True)
+        answer[dtype] = line
+    return answer
+
+
 def told(value: Any, depth: int = 0) -> str:
     """Nested figures as indented lines, four digits each."""
     if isinstance(value, dict):
@@ -293,6 +337,7 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(SECTIONS), help=f"some of {','.join(SECTIONS)}")
     parser.add_argument("--modes", default="default,equal", help="settings of peers")
     parser.add_argument("--memory-sides", default="5120,20480,40960")
+    parser.add_argument("--processes", default="1,0", help="that share the GPUs, in turn; 0: as many as flyonce starts")
     parser.add_argument("--memory-of", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--json", type=Path, help="also write the figures there")
     given = parser.parse_args()
@@ -309,6 +354,7 @@ def main() -> None:
             "memory": lambda: memory([int(side) for side in given.memory_sides.split(",")]),
             "peers": lambda: peers(folder, given.side, given.modes.split(",")),
             "gpu": gpu,
+            "card": lambda: card(folder, given.side, given.rounds, [int(some) for some in given.processes.split(",")]),
         }
         for section in given.only.split(","):
             answer[section] = sections[section]()

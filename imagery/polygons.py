@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from rasterio.features import rasterize, shapes
-from shapely.geometry import Polygon, shape
+from shapely.geometry import Polygon
 from shapely.geometry.polygon import orient
 
 from imagery.ground import LONLAT, WGS84, as_geojson, transformation
+from imagery.outlines import outlines
 from imagery.tiles import PIXELS, GroundGrid, Window
 
 NOT_ANALYSED = 255
@@ -53,22 +53,11 @@ def polygonise(mask: NDArray[np.uint8], window: Window, scores: NDArray[np.uint8
     wanted = (mask != 0) & (mask != NOT_ANALYSED)
     if not wanted.any():
         return []
-    # GDAL looks at every cell twice, and most ground has few that are wanted: no more than the box around them.
-    rows, cols = np.flatnonzero(wanted.any(1)), np.flatnonzero(wanted.any(0))
-    box = slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
-    mask, wanted = np.ascontiguousarray(mask[box]), np.ascontiguousarray(wanted[box])
-    found = [(shape(geometry), int(value)) for geometry, value in shapes(mask, mask=wanted)]
-    labels = rasterize(((polygon, i) for i, (polygon, _) in enumerate(found)), mask.shape, fill=-1, dtype="int32")
-    cells = np.bincount(labels[wanted], minlength=len(found)).tolist()
-    sums = [0] * len(found)
-    if scores is not None:
-        sums = np.bincount(labels[wanted], weights=scores[box][wanted], minlength=len(found)).astype(int).tolist()
-    corner = np.array([window.col + cols[0], window.row + rows[0]])
-    moved = shapely.transform(np.array([polygon for polygon, _ in found]), lambda xy: xy + corner)
-    canonical = [polygon for each in moved for polygon in _canonical(each)]
+    weights = np.zeros_like(mask) if scores is None else scores
     regions = [
-        Region(value, polygon, count, total)
-        for polygon, (_, value), count, total in zip(canonical, found, cells, sums, strict=True)
+        Region(value, found.polygon, found.cells, found.total)
+        for value in np.flatnonzero(np.bincount(mask[wanted])).tolist()
+        for found in outlines(mask == value, weights, (window.col, window.row))
     ]
     return sorted(regions, key=_order)
 

@@ -21,17 +21,22 @@ from imagery.polygons import NOT_ANALYSED
 from imagery.tiles import GroundGrid, Tile, Window
 from workers import versions
 from workers.cluster import shares_files
+from workers.devices import shared_by
 from workers.found import TileFound, from_bytes, tile_found, to_bytes
 from workers.inputs import Input
 from workers.jobs import Dtype
 from workers.pipeline import Known, Threads, overlapped
 from workers.scoring import Scored, Scorer, Staged, best_device, machine
 from workers.tilecache import CacheAt, TileCache, key_of, open_cache
-from workers.tiling import Analysis, Progress, collect, no_progress
+from workers.tiling import Analysis, Progress, collect, count_tiles, no_progress
 from workers.windows import Sheet, digest, link_key, origin_of, read_all
 
 BATCHES_A_TASK = 2
-"""So that a task lasts long beside what Dask spends on it, and a lost one costs little."""
+"""On a CPU: so that a task lasts long beside what Dask spends on it, and a lost one costs little."""
+MOST_A_TASK = 64
+"""Tiles, on a GPU."""
+TASKS_A_THREAD = 4
+"""At least, where a raster has enough tiles: what a worker that ends first waits for is one task."""
 _LOADING = threading.Lock()
 VOID = "void"
 """Digest of a window whose core has no pixel."""
@@ -112,7 +117,7 @@ def detect(
         grid,
         extent,
         mask,
-        chunk=chunk or BATCHES_A_TASK * _batch_of(client, spec),
+        chunk=chunk or _chunk(client, spec, count_tiles(spec.plan, extent)),
         stage=f"{spec.name} {source.name}",
         progress=progress,
     )
@@ -158,7 +163,8 @@ class _Steps:
         start = time.perf_counter()
         (pixels,) = read_all(self._sheets, tile.full)
         empty = not pixels.valid[tile.core.slices_in(tile.full)].any()
-        name = VOID if empty else digest([pixels])
+        # Without a cache nothing is looked up by what it holds.
+        name = VOID if empty else digest([pixels]) if self._cache else ""
         if self._cache and known is None:
             self._cache.put(link, name.encode())
         if (answer := self._kept(name, tile)) is not None:
@@ -204,7 +210,7 @@ def _scorer(load: Load, name: str, weights_sha256: str, dtype: Dtype) -> Scorer:
 @lru_cache(maxsize=4)
 def _loaded(load: Load, name: str, weights_sha256: str, dtype: Dtype) -> Scorer:
     device = best_device()
-    scorer = Scorer(partial(load, name), device=device, dtype=dtype, lanes=_lanes(device))
+    scorer = Scorer(partial(load, name), device=device, dtype=dtype, lanes=_lanes(device), shared_by=shared_by())
     if scorer.spec.weights_sha256 != weights_sha256:
         raise Refused(
             "other-weights",
@@ -216,18 +222,23 @@ def _loaded(load: Load, name: str, weights_sha256: str, dtype: Dtype) -> Scorer:
 
 
 def _lanes(device: str) -> int:
-    return 3 if device == "cuda" else 1
+    """Batches on the device at a time: a GPU that one process has to itself wants copies beside its arithmetic."""
+    return 3 if device == "cuda" and shared_by() == 1 else 1
 
 
 def _threads(scorer: Scorer) -> Threads:
     """A CPU's cores are busy with the model: one thread reads ahead. A GPU wants all the cores it can get."""
     if scorer.device == "cpu":
         return Threads()
-    cores = len(os.sched_getaffinity(0))
-    return Threads(readers=max(1, min(12, cores - 4)), lanes=_lanes("cuda"), finishers=4, ahead=4)
+    cores = len(os.sched_getaffinity(0)) // shared_by()
+    return Threads(
+        readers=max(1, min(6, cores - 4)), lanes=_lanes("cuda"), finishers=max(1, min(4, cores // 2)), ahead=4
+    )
 
 
-def _batch_of(client: distributed.Client, spec: ModelSpec) -> int:
-    """Windows that keep a worker's device busy for a while: more where there are GPUs."""
-    devices = client.run(best_device).values()
-    return 32 * spec.batch if "cuda" in devices else spec.batch
+def _chunk(client: distributed.Client, spec: ModelSpec, tiles: int) -> int:
+    """Tiles of a task. A GPU's task has several of its batches, unless the raster has too few for all workers."""
+    if "cuda" not in client.run(best_device).values():
+        return BATCHES_A_TASK * spec.batch
+    threads = sum(client.nthreads().values())  # type: ignore[no-untyped-call]
+    return max(spec.batch, min(MOST_A_TASK, tiles // (TASKS_A_THREAD * threads)))

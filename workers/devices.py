@@ -1,6 +1,8 @@
-"""What a host lends to the work: a process for each of its GPUs, which that process alone uses, or one for each core.
+"""What a host lends to the work: processes that share its GPUs, each of which sees one of them, or one for each core.
 
-The decision is a value, made without looking at anything; `gpus_here` and `has_dask_cuda` look.
+A window's reading and outlining is some 0.1 s of Python and GDAL, its scoring on a GPU 3 ms: one process behind its
+interpreter's lock leaves a card idle, so that every core gets one. The decision is a value, made without looking at
+anything; `gpus_here` and `has_dask_cuda` look.
 """
 
 import importlib.util
@@ -10,6 +12,23 @@ from dataclasses import dataclass
 
 from workers.environment import WORKER_ENVIRONMENT
 
+MOST_ON_A_GPU = 16
+"""Processes."""
+LEAST_SHARE = 3 << 30
+"""Bytes of a card for a process that is not alone on it: half a gigabyte for its context, and a window or two."""
+
+_SHARED_BY = "FLYONCE_GPU_SHARED_BY"
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """A card of this host."""
+
+    name: str
+    """As `CUDA_VISIBLE_DEVICES` names it."""
+    memory: int
+    """Bytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -17,27 +36,44 @@ class Plan:
 
     processes: int
     gpus: tuple[str, ...] = ()
-    """The GPU of each process, as `CUDA_VISIBLE_DEVICES` names it; empty where they compute on cores."""
+    """The GPU of each process, as `CUDA_VISIBLE_DEVICES` names it, several with the same; empty where they compute on
+    cores."""
     dask_cuda: bool = False
-    """Whether dask-cuda starts them: it also binds each to the cores that are near its GPU."""
+    """Whether dask-cuda starts them: it also binds each to the cores that are near its GPU, of which it has one."""
 
     def __post_init__(self) -> None:
         if self.processes < 1 or (self.gpus and len(self.gpus) != self.processes):
             raise ValueError(f"each process has one GPU or none has: {self}")
+        if self.dask_cuda and len(set(self.gpus)) != self.processes:
+            raise ValueError(f"dask-cuda gives each process a GPU of its own: {self}")
 
     def environments(self) -> list[dict[str, str]]:
         """Of each process: threads, allocator and GDAL as every worker has them, and its GPU."""
-        own = [{"CUDA_VISIBLE_DEVICES": gpu} for gpu in self.gpus] or [dict[str, str]()] * self.processes
+        own = [{"CUDA_VISIBLE_DEVICES": gpu, _SHARED_BY: str(self.gpus.count(gpu))} for gpu in self.gpus] or [
+            dict[str, str]()
+        ] * self.processes
         return [WORKER_ENVIRONMENT | each for each in own]
 
 
-def plan(gpus: Sequence[str], *, workers: int, cores: int, dask_cuda: bool = False) -> Plan:
-    """One process for each GPU, `workers` at most (0: all): two on one would only take its memory from each other.
-    Without GPUs `workers` processes, 0 for one per core."""
+def plan(gpus: Sequence[Gpu], *, workers: int, cores: int, dask_cuda: bool = False) -> Plan:
+    """`workers` processes, 0 for one per core, in turn over the GPUs if there are any: at least one on each where all
+    were asked for, and no more than its memory is enough for. dask-cuda, where it is there, starts those of which none
+    shares its GPU."""
     if not gpus:
         return Plan(workers or cores)
-    own = tuple(gpus[: workers or len(gpus)])
-    return Plan(len(own), own, dask_cuda)
+    places = [
+        gpu.name
+        for others in range(MOST_ON_A_GPU)
+        for gpu in gpus
+        if not others or gpu.memory >= (others + 1) * LEAST_SHARE
+    ]
+    chosen = tuple(places[: workers or max(cores, len(gpus))])
+    return Plan(len(chosen), chosen, dask_cuda and len(chosen) <= len(gpus))
+
+
+def shared_by(environment: Mapping[str, str] = os.environ) -> int:
+    """Processes that a plan gave this one's GPU to; 1 for a process that no plan started."""
+    return int(environment.get(_SHARED_BY, "1"))
 
 
 def names(count: int, environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -46,11 +82,13 @@ def names(count: int, environment: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(chosen[:count] if chosen else map(str, range(count)))
 
 
-def gpus_here() -> tuple[str, ...]:
-    """The GPUs that this process may use, by name; it takes none of their memory by asking."""
+def gpus_here() -> tuple[Gpu, ...]:
+    """The GPUs that this process may use; it takes none of their memory by asking."""
     import torch
 
-    return names(torch.cuda.device_count(), os.environ)
+    count = torch.cuda.device_count()
+    memory = [torch.cuda.get_device_properties(index).total_memory for index in range(count)]
+    return tuple(Gpu(*each) for each in zip(names(count, os.environ), memory, strict=True))
 
 
 def has_dask_cuda() -> bool:

@@ -27,7 +27,7 @@ from workers.jobs import Dtype
 NOT_ANALYSED = 255
 LARGEST_BATCH = 16
 BUDGET = 0.8
-"""Of the device's free memory when the detector is loaded."""
+"""Of the device's free memory when the detector is loaded, and of this process's share of the whole."""
 
 log = logging.getLogger(__name__)
 
@@ -131,9 +131,11 @@ class Scorer:
         batch: int = 0,
         lanes: int = 1,
         budget: float = BUDGET,
+        shared_by: int = 1,
     ) -> None:
         """`load` gives the detector on a device. `batch`: a multiple of the model's own; 0 for that on a CPU, and for
-        what fills a GPU. `lanes`: batches that may be on the device at the same time; others wait."""
+        what fills a GPU. `lanes`: batches that may be on the device at the same time; others wait. `shared_by`:
+        processes that use the GPU, of which each takes no more of its memory than the others may."""
         self._load, self._dtype = load, dtype
         self.device = device
         self.detector = load(device)
@@ -149,7 +151,7 @@ class Scorer:
         if device == "cuda":
             torch.backends.cudnn.benchmark = False
             torch.backends.cudnn.deterministic = True
-        self.batch = batch or (self.spec.batch if device == "cpu" else self._fitting_batch(lanes, budget))
+        self.batch = batch or (self.spec.batch if device == "cpu" else self._fitting_batch(lanes, budget, shared_by))
         """Windows that a call should be given."""
         self.fits = self.batch
         """Windows that the device is given at a time: less than `batch` once its memory was not enough."""
@@ -246,14 +248,15 @@ class Scorer:
         """The block in which the network computes in `dtype`."""
         return nullcontext() if self._dtype == "float32" else torch.autocast(device, dtype=torch.bfloat16)
 
-    def _fitting_batch(self, lanes: int, budget: float) -> int:
-        """The model's own batch, doubled as long as `lanes` of them fit into `budget` of the free memory.
+    def _fitting_batch(self, lanes: int, budget: float, shared_by: int) -> int:
+        """The model's own batch, doubled as long as `lanes` of them fit into `budget` of the free memory, and of one
+        of `shared_by` equal shares.
 
         What one batch needs is measured with one; the rest of the card is left to others.
         """
         spec, side = self.spec, self.spec.core + 2 * self.spec.halo
         free, total = torch.cuda.mem_get_info()
-        allowed = free * budget
+        allowed = min(free, total / shared_by) * budget
         torch.cuda.set_per_process_memory_fraction(min(1.0, (allowed + torch.cuda.memory_reserved()) / total))
         before = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
