@@ -36,9 +36,7 @@ class Settings(BaseSettings):
         default=False, description="Whether the bucket is named in the host (`bucket.host`) instead of the path."
     )
     scheduler: str = Field(default="", description="Address of a Dask scheduler; empty: a LocalCluster per job.")
-    workers: int = Field(
-        default=0, ge=0, description="Worker processes of this machine; 0: one per core, sharing GPUs."
-    )
+    workers: int = Field(default=0, ge=0, description="Worker processes of this machine; 0: by its cores and GPUs.")
     cache: Path | None = Field(
         default=None, description="Folder of kept tile results; empty: in the home, or without one in the user's cache."
     )

@@ -26,7 +26,7 @@ from imagery.reader import Pixels
 from imagery.tiles import PIXELS, GroundGrid, Tile, Window
 from workers import versions
 from workers.cluster import shares_files
-from workers.found import TileFound, from_bytes, tile_found, to_bytes
+from workers.found import FORMAT, TileFound, from_bytes, tile_found, to_bytes
 from workers.inputs import Input
 from workers.pipeline import Known, overlapped
 from workers.run import Done, spread
@@ -246,7 +246,7 @@ def _each(
     grey = both_grey(sheets)
 
     def key(tile: Tile, name: str) -> str:
-        return key_of(kind, repr(detector.spec), machine("cpu"), astuple(tile.full), name)
+        return key_of(kind, FORMAT, repr(detector.spec), machine("cpu"), astuple(tile.full), name)
 
     def kept(tile: Tile, name: str) -> Known[Answer] | None:
         data = cache.get(key(tile, name)) if cache else None

@@ -51,7 +51,7 @@ def connect(
 ) -> Iterator[distributed.Client]:
     """A client of the scheduler at that address, else of a new cluster on this machine that ends with the block.
 
-    `workers`: processes that compute one batch at a time, 0 for one per core; they share the GPUs there are.
+    `workers`: processes that compute one batch at a time, 0 for as many as cores and GPUs are good for.
     `on_cores`: GPUs are left alone, for work that does not use them. `processes=False` runs workers as threads of this
     process, for tests and notebooks. Raises `Refused` (`no-scheduler`) where nothing answers at the address.
     """

@@ -22,7 +22,7 @@ from imagery.tiles import GroundGrid, Tile, Window
 from workers import versions
 from workers.cluster import shares_files
 from workers.devices import shared_by
-from workers.found import TileFound, from_bytes, tile_found, to_bytes
+from workers.found import FORMAT, TileFound, from_bytes, tile_found, to_bytes
 from workers.inputs import Input
 from workers.jobs import Dtype
 from workers.pipeline import Known, Threads, overlapped
@@ -153,7 +153,7 @@ class _Steps:
         self._sheets = (task.sheet,)
         self._scorer, self._cache = scorer, cache
         device = scorer.device
-        self._about = ("scores", repr(scorer.spec), device, machine(device), task.dtype, scorer.batch)
+        self._about = ("scores", FORMAT, repr(scorer.spec), device, machine(device), task.dtype, scorer.batch)
 
     def read(self, tile: Tile) -> _Ready | Known[TileFound]:
         link = link_key(self._sheets, tile.full)

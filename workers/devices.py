@@ -1,7 +1,7 @@
 """What a host lends to the work: processes that share its GPUs, each of which sees one of them, or one for each core.
 
-A window's reading and outlining is some 0.1 s of Python and GDAL, its scoring on a GPU 3 ms: one process behind its
-interpreter's lock leaves a card idle, so that every core gets one. The decision is a value, made without looking at
+A window's reading and outlining is some 0.05 s of Python and GDAL, its scoring on a GPU 3 ms: one process behind its
+interpreter's lock leaves a card idle, so that several share it. The decision is a value, made without looking at
 anything; `gpus_here` and `has_dask_cuda` look.
 """
 
@@ -14,6 +14,8 @@ from workers.environment import WORKER_ENVIRONMENT
 
 MOST_ON_A_GPU = 16
 """Processes."""
+CORES_EACH = 2
+"""Of a process on a GPU: with one core each they were slower, on the one machine that was measured."""
 LEAST_SHARE = 3 << 30
 """Bytes of a card for a process that is not alone on it: half a gigabyte for its context, and a window or two."""
 
@@ -56,9 +58,9 @@ class Plan:
 
 
 def plan(gpus: Sequence[Gpu], *, workers: int, cores: int, dask_cuda: bool = False) -> Plan:
-    """`workers` processes, 0 for one per core, in turn over the GPUs if there are any: at least one on each where all
-    were asked for, and no more than its memory is enough for. dask-cuda, where it is there, starts those of which none
-    shares its GPU."""
+    """Without GPUs `workers` processes, 0 for one per core. With them `workers`, 0 for one per `CORES_EACH` cores and
+    at least one on each, in turn, as far as a GPU's memory goes. dask-cuda, where it is there, starts those of which
+    none shares its GPU."""
     if not gpus:
         return Plan(workers or cores)
     places = [
@@ -67,7 +69,7 @@ def plan(gpus: Sequence[Gpu], *, workers: int, cores: int, dask_cuda: bool = Fal
         for gpu in gpus
         if not others or gpu.memory >= (others + 1) * LEAST_SHARE
     ]
-    chosen = tuple(places[: workers or max(cores, len(gpus))])
+    chosen = tuple(places[: workers or max(cores // CORES_EACH, len(gpus))])
     return Plan(len(chosen), chosen, dask_cuda and len(chosen) <= len(gpus))
 
 

@@ -18,34 +18,43 @@ from shapely.geometry.base import BaseGeometry
 from imagery.polygons import Region, polygonise
 from imagery.tiles import Window
 
+FORMAT = 2
+"""Of `to_bytes`: part of the key of what is kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plane:
-    """A packed uint8 [H, W]: most are of few values, many of one."""
+    """A packed uint8 [H, W]: most are of few runs of equal cells, many of one."""
 
     height: int
     width: int
     packed: bytes
-    """One byte where all cells are alike, else zlib's."""
+    """One byte where all cells are alike, else zlib's of the runs in their order: uint32 lengths, then uint8 values."""
     counts: tuple[tuple[int, int], ...]
     """Value and how many cells have it, by value."""
 
     @classmethod
     def pack(cls, values: NDArray[np.uint8]) -> Self:
         height, width = values.shape
-        if values.size and (values == values[0, 0]).all():  # as most are: told without counting cell by cell
-            first = int(values[0, 0])
-            return cls(height, width, bytes([first]), ((first, values.size),))
-        present = np.bincount(values.ravel(), minlength=256)
+        flat = np.ascontiguousarray(values).ravel()
+        ends = np.append(np.flatnonzero(flat[1:] != flat[:-1]), flat.size - 1)
+        if len(ends) == 1:
+            first = int(flat[0])
+            return cls(height, width, bytes([first]), ((first, flat.size),))
+        lengths, of = np.diff(ends, prepend=-1), flat[ends]
+        present = np.bincount(of, weights=lengths)
         counts = tuple((int(value), int(present[value])) for value in np.flatnonzero(present))
-        return cls(height, width, zlib.compress(np.ascontiguousarray(values).tobytes(), 1), counts)
+        return cls(height, width, zlib.compress(lengths.astype("<u4").tobytes() + of.tobytes(), 1), counts)
 
     def array(self) -> NDArray[np.uint8]:
         """uint8 [H, W], not to be written to."""
         shape = (self.height, self.width)
         if len(self.counts) == 1:
             return np.broadcast_to(np.uint8(self.packed[0]), shape)
-        return np.frombuffer(zlib.decompress(self.packed), dtype=np.uint8).reshape(shape)
+        runs = zlib.decompress(self.packed)
+        count = len(runs) // 5
+        of = np.frombuffer(runs, dtype=np.uint8, offset=4 * count)
+        return np.repeat(of, np.frombuffer(runs, dtype="<u4", count=count)).reshape(shape)
 
     def count_in(self, part: tuple[slice, slice]) -> NDArray[np.int64]:
         """int64 [256]: cells of each value within a part of the plane."""

@@ -1,7 +1,7 @@
 """A host that lends its cores or its GPUs to a Dask scheduler: worker processes started as flyonce wants them.
 
 `dask worker` would leave threads and memory to the shell it was started from; here every process gets the environment
-that results and speed rely on, one process for each core, in turn over the GPUs if there are any.
+that results and speed rely on, one process for each core, or as many as share its GPUs.
 """
 
 import asyncio

@@ -269,7 +269,7 @@ class Scorer:
             return spec.batch
         need = max(1, torch.cuda.max_memory_allocated() - before)
         batch = spec.batch
-        while 2 * batch <= LARGEST_BATCH and 2 * batch * lanes * need / spec.batch <= allowed:
+        while 2 * batch <= LARGEST_BATCH // shared_by and 2 * batch * lanes * need / spec.batch <= allowed:
             batch *= 2
         return batch
 

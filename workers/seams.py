@@ -73,8 +73,8 @@ class Seams:
         here = (core.row // self._core, core.col // self._core)
         self._done.add(here)
         touched: list[_Group] = []
-        for region in regions:
-            contacts = list(_contacts(region, core))
+        for region, borders in zip(regions, _at_border(regions, core), strict=True):
+            contacts = list(_contacts(region, core)) if borders else ()
             if not contacts:
                 self._keep(region)
                 continue
@@ -124,12 +124,17 @@ def _join(one: _Group, other: _Group) -> None:
     other.members, other.into = [], one
 
 
+def _at_border(regions: Sequence[Region], core: Window) -> list[bool]:
+    """Of each region, whether it reaches its core's border; together, since asking one by one takes long."""
+    west, north, east, south = shapely.bounds([region.polygon for region in regions]).reshape(-1, 4).T
+    left, top, right, bottom = core.col, core.row, core.col + core.width, core.row + core.height
+    inside = (left < west) & (top < north) & (east < right) & (south < bottom)
+    return [not clear for clear in inside.tolist()]
+
+
 def _contacts(region: Region, core: Window) -> Iterator[tuple[Place, float, float]]:
     """Side and stretch of every edge of the region that lies on the core's border; corners alone are none."""
-    west, north, east, south = region.polygon.bounds
     left, top, right, bottom = core.col, core.row, core.col + core.width, core.row + core.height
-    if left < west and top < north and east < right and south < bottom:
-        return
     # A hole that reached the border would be open to it: the outer ring holds all that lies there.
     xy = shapely.get_coordinates(region.polygon.exterior)
     first, second = xy[:-1], xy[1:]

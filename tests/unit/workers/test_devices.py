@@ -1,4 +1,4 @@
-"""One process for each core, in turn over the GPUs; and a process sees the GPU that it was given and no other."""
+"""A process for each core, or for two in turn over the GPUs; and a process sees the GPU that it was given and no other."""
 
 from collections import Counter
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workers.cluster import LOCAL_CONFIG, TASKS_A_WORKER, local_cluster
-from workers.devices import LEAST_SHARE, MOST_ON_A_GPU, Gpu, Plan, names, plan, shared_by
+from workers.devices import CORES_EACH, LEAST_SHARE, MOST_ON_A_GPU, Gpu, Plan, names, plan, shared_by
 from workers.environment import WORKER_ENVIRONMENT
 
 GIB = 1 << 30
@@ -31,7 +31,7 @@ def test_processes_take_turns_on_the_gpus_as_far_as_their_memory_goes(gpus, work
     on = Counter(seen)
     assert told == [on[name] for name in seen]
     room = {gpu.name: max(1, min(MOST_ON_A_GPU, gpu.memory // LEAST_SHARE)) for gpu in gpus}
-    assert found.processes == min(workers or max(cores, len(gpus)), sum(room.values()))
+    assert found.processes == min(workers or max(cores // CORES_EACH, len(gpus)), sum(room.values()))
     # No card waits while another with as many processes is given one more.
     fair = min((on[name] for name in room if on[name] < room[name]), default=MOST_ON_A_GPU)
     assert all(on[name] <= min(room[name], fair + 1) for name in room)
