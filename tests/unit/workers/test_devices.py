@@ -1,4 +1,4 @@
-"""A process for each core, or for two in turn over the GPUs; and a process sees the GPU that it was given and no other."""
+"""A process for each core, or for two in turn over the GPUs; a process sees the GPU that it was given and no other."""
 
 from collections import Counter
 
