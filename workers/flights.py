@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from imagery.gcj02 import seems_shifted
-from stac import flights
+from stac import flight_queries
 from stac.collections import FLIGHTS
 from stac.flight_report import flight_report
 from stac.flight_states import State
@@ -36,7 +36,7 @@ def put_flight(home: Home, flight: Flight) -> None:
     files.
     """
     with home.engine.connect() as conn:
-        files = flights.files_of(conn, flight.id)
+        files = flight_queries.files_of(conn, flight.id)
     named = dict.fromkeys(file.answer.item for file in files if file.answer is not None and file.answer.item)
     known = home.catalog.get_item(FLIGHTS, flight.id)
     before = 0 if known is None else int(known["properties"]["flyonce:captures"])
@@ -86,14 +86,14 @@ def shifted_notes(captures: Sequence[Item]) -> list[str]:
 def report_of(home: Home, flight_id: str) -> dict[str, Any]:
     """The whole report of a flight, as the API gives it. Raises `Refused` (no-such-flight)."""
     with home.engine.connect() as conn:
-        flight, files = flights.get(conn, flight_id), flights.files_of(conn, flight_id)
+        flight, files = flight_queries.get(conn, flight_id), flight_queries.files_of(conn, flight_id)
     return flight_report(flight, files, notes=notes_of(home, flight_id))
 
 
 def list_flights(home: Home, limit: int) -> list[dict[str, Any]]:
     """The newest flights with their files counted, JSON-ready."""
     with home.engine.connect() as conn:
-        found = [(flight, flights.tally(conn, flight.id)) for flight in flights.recent(conn, limit)]
+        found = [(flight, flight_queries.tally(conn, flight.id)) for flight in flight_queries.recent(conn, limit)]
     return [
         {
             "flight": flight.id,

@@ -8,7 +8,7 @@ from imagery.footprints import Terrain
 from imagery.inspect import inspect
 from imagery.terrain import Elevation, LocalRelief
 from imagery.values import Capture, Position
-from stac import flights
+from stac import flight_queries
 from stac.flight_tables import Flight
 from workers.home import Home
 
@@ -34,7 +34,7 @@ def terrain_of(home: Home, flight: Flight) -> Terrain | None:
         path = home.settings.terrain
         return None if path is None else Elevation(path)
     with home.engine.connect() as conn:
-        if not flights.holds(conn, flight.id, named):
+        if not flight_queries.holds(conn, flight.id, named):
             return Lacking("the flight's elevation model had not come when this was read")
     try:
         (model := Elevation(home.files.path(named))).check()

@@ -23,7 +23,7 @@ from records import jobs
 from records.engine import transaction
 from records.files import StoreError
 from sharing.policy import LOCAL_OPERATOR, Principal
-from stac import flights
+from stac import flight_queries, flights
 from stac.flight_tables import Flight, Sender
 from stac.flight_values import Announced, Answer, Plan, distinct
 from workers.flights import notes_of, put_flight
@@ -149,8 +149,8 @@ def ingest_found(
     flight, answered = catalogue(home, found, plan, late=late, offset=offset, by=by, progress=notify)
     _look_now(home, flight, by.name, notify)
     with home.engine.connect() as conn:
-        ended = flights.get(conn, flight)
-        told = {file.name: file.answer for file in flights.files_of(conn, flight)}
+        ended = flight_queries.get(conn, flight)
+        told = {file.name: file.answer for file in flight_queries.files_of(conn, flight)}
     # A look that finds damage has the last word on what this run accepted.
     last = [(one, _after_look(answer, told.get(one.received.name))) for one, answer in answered]
     return _report(home, ended, last, [one for one in found if isinstance(one, Ignored)])
@@ -180,8 +180,8 @@ def catalogue(
         opened = flights.announce(conn, opened.id, announced, sender, late=late)
     came, answers = _take_all(home, opened, sent, names, sender, offset, progress)
     with home.engine.connect() as conn:
-        opened = flights.get(conn, opened.id)
-        waiting = flights.tally(conn, opened.id).pending
+        opened = flight_queries.get(conn, opened.id)
+        waiting = flight_queries.tally(conn, opened.id).pending
     if waiting:  # a video that was refused before, whose telemetry has come now
         take(home, opened.id, progress)
     else:
@@ -268,7 +268,7 @@ def _bring(
 def _look_now(home: Home, flight_id: str, by: str, progress: Progress) -> None:
     """Do the waiting look here, rather than leave it for a worker that may not run."""
     with home.engine.connect() as conn:
-        waiting = flights.job_of(conn, flight_id, "look_job")
+        waiting = flight_queries.job_of(conn, flight_id, "look_job")
     row = None if waiting is None else jobs.lease(home.engine, by, LOOK_SECONDS, only=waiting)
     if row is None:
         return  # nothing new, or a worker is at it

@@ -17,7 +17,7 @@ from imagery.quality import assess, grey_of, same_bits
 from imagery.tracked import with_tracked_attitudes
 from imagery.values import Capture
 from records.engine import transaction
-from stac import flights
+from stac import flight_queries, flights
 from stac.collections import PHOTOS
 from stac.flight_tables import File, Flight
 from stac.items import reposed
@@ -69,7 +69,7 @@ def judge(home: Home, flight: Flight, looked: Collection[str]) -> None:
 def _photos(home: Home, flight_id: str) -> list[Photo]:
     """In the order they were taken."""
     with home.engine.connect() as conn:
-        files = flights.files_of(conn, flight_id)
+        files = flight_queries.files_of(conn, flight_id)
     found = []
     for file in files:
         collection, _, name = ((file.answer and file.answer.item) or "").partition("/")

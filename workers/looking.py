@@ -16,7 +16,7 @@ from imagery.cog import write_cog, write_thumbnail
 from imagery.errors import Refused
 from imagery.sources import open_source
 from records.engine import transaction
-from stac import flights
+from stac import flight_queries, flights
 from stac.assets import COG, Stored, asset
 from stac.collections import ELEVATION, ORTHOPHOTOS, PHOTOS
 from stac.flight_tables import File, Flight
@@ -51,8 +51,8 @@ class Seen:
 def look(home: Home, flight_id: str, progress: Progress) -> dict[str, Any]:
     """Look at every capture of a flight that nobody has looked at yet; how many, and how many were damaged."""
     with home.engine.connect() as conn:
-        flight = flights.get(conn, flight_id)
-        waiting = flights.to_look_at(conn, flight_id)
+        flight = flight_queries.get(conn, flight_id)
+        waiting = flight_queries.to_look_at(conn, flight_id)
     damaged, done = 0, 0
     with ThreadPoolExecutor(THREADS) as pool:
         for batch in _batches(waiting):
@@ -66,7 +66,7 @@ def look(home: Home, flight_id: str, progress: Progress) -> dict[str, Any]:
     if waiting:
         judge(home, flight, {file.name for file in waiting})
         with home.engine.connect() as conn:
-            put_flight(home, flights.get(conn, flight_id))
+            put_flight(home, flight_queries.get(conn, flight_id))
     return {"flight": flight_id, "looked": done, "damaged": damaged}
 
 

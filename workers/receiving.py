@@ -7,7 +7,7 @@ file's row and the job. One waiting job serves all files of a flight that come b
 from sqlalchemy import Connection
 
 from records import jobs
-from stac import flights
+from stac import flight_queries, flights
 from stac.flight_states import State
 from stac.flight_tables import Flight, Sender
 from workers.jobs import LookJob, TakeJob
@@ -31,7 +31,7 @@ def close(conn: Connection, flight: str, by: str, *, early: bool = False, reason
 def wake(conn: Connection, job: TakeJob | LookJob) -> str:
     """Put the job in unless one like it is waiting; its id."""
     column = f"{job.kind}_job"
-    last = flights.job_of(conn, job.flight, column)
+    last = flight_queries.job_of(conn, job.flight, column)
     if last is not None and jobs.is_waiting(conn, last):
         return last
     new = jobs.enqueue(conn, job.kind, job.to_payload())

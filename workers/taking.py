@@ -22,7 +22,7 @@ from imagery.values import Capture
 from records import receipts
 from records.engine import transaction
 from sharing.policy import Action, Principal, Role, decide
-from stac import flights
+from stac import flight_queries, flights
 from stac.assets import Stored
 from stac.captures import capture_item
 from stac.collections import VIDEOS
@@ -146,7 +146,7 @@ def _waited_for(conn: Connection, flight_id: str, came: Iterable[str]) -> list[s
         return []
     return [
         file.name
-        for file in flights.files_of(conn, flight_id)
+        for file in flight_queries.files_of(conn, flight_id)
         if file.answer is not None
         and (_stem(file.name), file.answer.reason) in told
         and not _does_away_with(PurePosixPath(file.name).suffix.lower())
@@ -170,8 +170,8 @@ def take(home: Home, flight_id: str, progress: Progress) -> dict[str, Any]:
     with ThreadPoolExecutor(THREADS) as pool:
         while batch := _next(home, flight_id):
             with home.engine.connect() as conn:
-                flight = flights.get(conn, flight_id)
-                waiting = flights.tally(conn, flight_id).pending
+                flight = flight_queries.get(conn, flight_id)
+                waiting = flight_queries.tally(conn, flight_id).pending
             progress(batch[0].name, done, done + waiting)
             received = [_received(one) for one in batch]
             spent = [one.tries > MOST_TRIES for one in batch]
@@ -182,7 +182,7 @@ def take(home: Home, flight_id: str, progress: Progress) -> dict[str, Any]:
             write(home, flight, list(zip(received, readings, strict=True)))
             done += len(batch)
     with home.engine.connect() as conn:
-        flight = flights.get(conn, flight_id)
+        flight = flight_queries.get(conn, flight_id)
     put_flight(home, flight)
     return {"flight": flight_id, "answered": done, "state": flight.state}
 
@@ -194,7 +194,7 @@ def _received(file: File) -> Received:
 def _next(home: Home, flight_id: str) -> list[File]:
     """The next files to read, counted as begun: many together, or one alone that was begun before and not ended."""
     with transaction(home.engine) as conn:
-        waiting = flights.pending(conn, flight_id, BATCH)
+        waiting = flight_queries.pending(conn, flight_id, BATCH)
         fresh = [file for file in waiting if not file.tries]
         batch = fresh or waiting[:1]
         flights.begin(conn, flight_id, [file.name for file in batch])

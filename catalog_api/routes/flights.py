@@ -12,7 +12,7 @@ from catalog_api.uploading import Uploads
 from records import uploads
 from records.engine import transaction
 from sharing.policy import Principal
-from stac import flights
+from stac import flight_queries, flights
 from stac.flight_page import page
 from stac.flight_tables import Flight, Sender
 from stac.flight_values import Announced, Plan, Security
@@ -175,10 +175,10 @@ def _announced(
         flights.announce(conn, flight_id, announced, sender, late=late)
         for file in known:
             receiving.receive(conn, flight_id, file.name, file.sha256 or "", file.size or 0, sender)
-        if flights.tally(conn, flight_id).pending:  # what was refused before and is to be read again
+        if flight_queries.tally(conn, flight_id).pending:  # what was refused before and is to be read again
             receiving.wake(conn, TakeJob(flight_id))
-        missing = {file.name for file in flights.files_of(conn, flight_id) if file.state == "expected"}
-        flight = flights.get(conn, flight_id)
+        missing = {file.name for file in flight_queries.files_of(conn, flight_id) if file.state == "expected"}
+        flight = flight_queries.get(conn, flight_id)
     return {**_said(flight), "needed": sorted(file.name for file in announced if file.name in missing)}
 
 

@@ -28,7 +28,7 @@ from flyonce.tus import Sending, upload
 from records import jobs, uploads
 from records.engine import transaction
 from records.settings import Settings
-from stac import flights
+from stac import flight_queries, flights
 from stac.flight_tables import Sender
 from stac.flight_values import Plan
 from workers.home import Home
@@ -130,7 +130,7 @@ def check_whole(home: Path, contents: dict[str, bytes], lost: int = 0) -> None:
     with Home.open(Settings(home=home)) as opened:
         Uploads.of(opened).expire(orphans_after=0)
         with opened.engine.connect() as conn:
-            files = {file.name: (file.state, file.sha256) for file in flights.files_of(conn, "north")}
+            files = {file.name: (file.state, file.sha256) for file in flight_queries.files_of(conn, "north")}
             waiting = {upload.id for upload in uploads.open_of(conn, "north")}
         kinds = Counter(job.kind for job in jobs.recent(opened.engine))
         objects = {path.name: path for path in opened.settings.files_dir.glob("??/??/*")}

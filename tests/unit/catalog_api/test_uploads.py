@@ -25,7 +25,7 @@ from records import jobs, uploads
 from records.engine import transaction
 from records.settings import Settings
 from sharing.policy import Decision, Principal, Right, SecurityClass
-from stac import flights
+from stac import flight_queries
 from stac.store import Query
 from workers.home import Home
 from workers.looking import look
@@ -365,7 +365,7 @@ def test_whoever_may_not_see_it_sends_it_whole_and_joins_in_silence(
     assert other.patch(made.headers["location"], 0, photo).status_code == 204
     take(home, "south", nothing)
     with home.engine.connect() as conn:
-        (file,) = flights.files_of(conn, "south")
+        (file,) = flight_queries.files_of(conn, "south")
     assert file.answer is not None
     assert (file.answer.outcome, file.answer.item) == ("accepted", item)
     (kept,) = home.catalog.search(Query(collections=("photos",))).items

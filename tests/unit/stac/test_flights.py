@@ -8,7 +8,7 @@ import pytest
 from imagery.errors import Refused
 from records import history, receipts
 from records.engine import migrate, open_engine, transaction
-from stac import flights
+from stac import flight_queries, flights
 from stac.flight_report import flight_report
 from stac.flight_states import State, Tally
 from stac.flight_tables import Sender
@@ -59,8 +59,8 @@ def test_a_flight_with_announced_files_goes_its_way_by_itself(engine):
     assert answered(engine, flight, "b.JPG", 1, BAD).state is State.PROCESSED
     assert kinds(engine, flight) == ["create", "complete", "processed"]
     with engine.connect() as conn:
-        assert flights.tally(conn, flight.id) == Tally(accepted=1, refused=1)
-        report = flight_report(flights.get(conn, flight.id), flights.files_of(conn, flight.id))
+        assert flight_queries.tally(conn, flight.id) == Tally(accepted=1, refused=1)
+        report = flight_report(flight_queries.get(conn, flight.id), flight_queries.files_of(conn, flight.id))
         kept = receipts.of_flight(conn, flight.id)
     assert report["words"]["en"] == "complete with 1 refused"
     assert [(file["file"], file["state"]) for file in report["files"]] == [
@@ -101,7 +101,7 @@ def test_closing_early_needs_a_reason_and_says_what_is_missing(engine):
     assert answered(engine, flight, "a.JPG", 0).state is State.PROCESSED
     with engine.connect() as conn:
         (entry,) = [one for one in history.entries(conn, f"flight/{flight.id}") if one.kind == "close-early"]
-        report = flight_report(flights.get(conn, flight.id), flights.files_of(conn, flight.id))
+        report = flight_report(flight_queries.get(conn, flight.id), flight_queries.files_of(conn, flight.id))
     assert (entry.actor, entry.body) == ("li", {"missing": 1, "reason": "card broke"})
     assert report["counts"]["missing"] == 1
     assert (report["closed_by"], report["close_reason"]) == ("li", "card broke")
@@ -123,7 +123,7 @@ def test_late_files_need_a_reason(engine):
     assert come(engine, flight, "late.JPG", 1).state is State.COMPLETE
     assert answered(engine, flight, "late.JPG", 1).state is State.PROCESSED
     with engine.connect() as conn:
-        assert {file.name: file.late for file in flights.files_of(conn, flight.id)} == {
+        assert {file.name: file.late for file in flight_queries.files_of(conn, flight.id)} == {
             "a.JPG": False,
             "late.JPG": True,
         }
@@ -138,7 +138,7 @@ def test_a_file_sent_better_is_read_again_and_its_refusal_stays_in_the_receipts(
     assert come(engine, flight, "a.JPG", 1).state is State.COMPLETE
     assert answered(engine, flight, "a.JPG", 1).state is State.PROCESSED
     with engine.connect() as conn:
-        assert flights.tally(conn, flight.id) == Tally(accepted=1)
+        assert flight_queries.tally(conn, flight.id) == Tally(accepted=1)
         assert [receipt.outcome for receipt in receipts.of_flight(conn, flight.id)] == ["quarantined", "accepted"]
 
 
@@ -147,7 +147,7 @@ def test_sent_again_a_file_stays_what_it_became(engine):
     answered(engine, flight, "a.JPG", 0)
     answered(engine, flight, "a.JPG", 0, Answer("duplicate", GOOD.item))
     with engine.connect() as conn:
-        (file,) = flights.files_of(conn, flight.id)
+        (file,) = flight_queries.files_of(conn, flight.id)
     assert file.answer == GOOD
 
 
@@ -156,7 +156,7 @@ def test_what_a_sender_cannot_send_is_answered_at_once(engine):
         flight = flights.open_flight(conn, PLAN, ME)
         gone = [Announced("gone.JPG", refused=("unreadable", "gone.JPG: no such file.", "Check the card."))]
         assert flights.announce(conn, flight.id, gone, ME).state is State.PROCESSED
-        (file,) = flights.files_of(conn, flight.id)
+        (file,) = flight_queries.files_of(conn, flight.id)
     assert file.answer is not None
     assert file.answer.reason == "unreadable"
     with transaction(engine) as conn:  # found after all
@@ -179,7 +179,7 @@ def test_a_name_belongs_to_one_department_and_keeps_its_class(engine):
 
 def test_what_is_not_there_is_refused_by_name(engine):
     with engine.connect() as conn, pytest.raises(Refused) as refused:
-        flights.get(conn, "nothing")
+        flight_queries.get(conn, "nothing")
     assert refused.value.reason == "no-such-flight"
 
 
@@ -206,7 +206,7 @@ def test_files_that_finish_at_once_see_each_other(engine):
     for thread in threads:
         thread.join()
     with engine.connect() as conn:
-        assert flights.get(conn, flight.id).state is State.COMPLETE
+        assert flight_queries.get(conn, flight.id).state is State.COMPLETE
         assert history.verify(conn) == []
 
 
@@ -215,11 +215,11 @@ def test_begun_and_not_ended_is_counted(engine):
     come(engine, flight, "a.JPG", 0)
     with transaction(engine) as conn:
         flights.begin(conn, flight.id, ["a.JPG"])
-        assert [file.tries for file in flights.pending(conn, flight.id, 10)] == [1]
+        assert [file.tries for file in flight_queries.pending(conn, flight.id, 10)] == [1]
     answered(engine, flight, "a.JPG", 0)
     with engine.connect() as conn:
-        assert [file.tries for file in flights.files_of(conn, flight.id)] == [0]
-        assert [file.name for file in flights.to_look_at(conn, flight.id)] == ["a.JPG"]
+        assert [file.tries for file in flight_queries.files_of(conn, flight.id)] == [0]
+        assert [file.name for file in flight_queries.to_look_at(conn, flight.id)] == ["a.JPG"]
     with transaction(engine) as conn:
         flights.looked(conn, flight.id, "a.JPG")
-        assert flights.to_look_at(conn, flight.id) == []
+        assert flight_queries.to_look_at(conn, flight.id) == []
