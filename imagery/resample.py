@@ -4,7 +4,7 @@ Positions and widths are in 1/64 of a source pixel (`UNIT`); pixel i covers [64 
 [C, H, W]; validity is bool [H, W], or None where all is valid. Imports numpy alone.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,9 @@ UNIT = 64
 
 WIDEST = 4
 """Pixels that a cell may be wide for `axis_taps`; wider ones are reduced by `mean_blocks` first."""
+
+_STRIP = 64
+"""Rows of cells at a time: their sums stay in a processor's cache, which halves the time of a window."""
 
 Data = NDArray[np.uint8]
 Valid = NDArray[np.bool_]
@@ -33,6 +36,10 @@ class Taps:
     pixel: NDArray[np.int64]
     weight: NDArray[np.uint16]
     total: int
+
+    def some(self, cells: slice) -> "Taps":
+        """Those of some of the cells, from the same pixels."""
+        return replace(self, pixel=self.pixel[:, cells], weight=self.weight[:, cells])
 
 
 def axis_taps(centres: NDArray[np.int64], width: float) -> Taps:
@@ -59,12 +66,21 @@ def axis_taps(centres: NDArray[np.int64], width: float) -> Taps:
 def separable(data: Data, valid: Valid | None, rows: Taps, cols: Taps) -> tuple[Data, Valid]:
     """Weighted means of `data`, whose first pixel is (rows.first, cols.first). A cell with less than half of its weight
     on valid pixels is void, and 0."""
+    height, width = rows.pixel.shape[1], cols.pixel.shape[1]
+    means, shown = np.empty((len(data), height, width), dtype=np.uint8), np.ones((height, width), dtype=bool)
+    if valid is not None:
+        data = data * valid
     total = rows.total * cols.total
-    if valid is None:
-        sums = _weigh(data, rows, cols)
-        return _rounded(sums, np.uint32(total)), np.ones(sums.shape[1:], dtype=bool)
-    weight = _weigh(valid[None].view(np.uint8), rows, cols)[0]
-    return _normalised(_weigh(data * valid, rows, cols), weight, total)
+    for start in range(0, height, _STRIP):
+        strip = slice(start, start + _STRIP)
+        some = rows.some(strip)
+        sums = _weigh(data, some, cols)
+        if valid is None:
+            means[:, strip] = _rounded(sums, np.uint32(total))
+        else:
+            weight = _weigh(valid[None].view(np.uint8), some, cols)[0]
+            means[:, strip], shown[strip] = _normalised(sums, weight, total)
+    return means, shown
 
 
 def bilinear(data: Data, valid: Valid | None, u: NDArray[np.int64], v: NDArray[np.int64]) -> tuple[Data, Valid]:

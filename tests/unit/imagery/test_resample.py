@@ -51,6 +51,23 @@ def test_separable(picture: tuple[np.ndarray, np.ndarray], width: float, whole: 
             assert (int(got[0, i, j]), bool(shown[i, j])) == (expected or 0, expected is not None)
 
 
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("width", [0.7, 1.0, 2.3])
+def test_a_row_of_cells_does_not_depend_on_how_many_are_asked_for(width: float, whole: bool) -> None:
+    rng = np.random.default_rng(7)
+    data, valid = rng.integers(0, 256, (3, 420, 20), dtype=np.uint8), rng.random((420, 20)) > 0.4
+    step = round(max(width, 1.0) * UNIT)
+    y, x = (axis_taps(np.arange(step, size * UNIT - step, step), width) for size in (420, 20))
+    part = (slice(None), slice(y.first, y.stop), slice(x.first, x.stop))
+    some = None if whole else valid[part[1:]]
+    means, shown = separable(data[part], some, y, x)
+    assert len(shown) > 150
+    for row in range(len(shown)):
+        alone = separable(data[part], some, y.some(slice(row, row + 1)), x)
+        assert (alone[0][:, 0] == means[:, row]).all()
+        assert (alone[1][0] == shown[row]).all()
+
+
 @settings(deadline=None, max_examples=40)
 @given(pictures, st.integers(0, 2**32 - 1), st.booleans())
 def test_bilinear(picture: tuple[np.ndarray, np.ndarray], seed: int, whole: bool) -> None:
