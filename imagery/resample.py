@@ -4,6 +4,7 @@ Positions and widths are in 1/64 of a source pixel (`UNIT`); pixel i covers [64 
 [C, H, W]; validity is bool [H, W], or None where all is valid. Imports numpy alone.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -66,26 +67,44 @@ def axis_taps(centres: NDArray[np.int64], width: float) -> Taps:
 def separable(data: Data, valid: Valid | None, rows: Taps, cols: Taps) -> tuple[Data, Valid]:
     """Weighted means of `data`, whose first pixel is (rows.first, cols.first). A cell with less than half of its weight
     on valid pixels is void, and 0."""
-    height, width = rows.pixel.shape[1], cols.pixel.shape[1]
-    means, shown = np.empty((len(data), height, width), dtype=np.uint8), np.ones((height, width), dtype=bool)
+    shape = (len(data), rows.pixel.shape[1], cols.pixel.shape[1])
     if valid is not None:
         data = data * valid
-    total = rows.total * cols.total
-    for start in range(0, height, _STRIP):
-        strip = slice(start, start + _STRIP)
-        some = rows.some(strip)
-        sums = _weigh(data, some, cols)
-        if valid is None:
-            means[:, strip] = _rounded(sums, np.uint32(total))
-        else:
-            weight = _weigh(valid[None].view(np.uint8), some, cols)[0]
-            means[:, strip], shown[strip] = _normalised(sums, weight, total)
-    return means, shown
+    return _in_strips(shape, lambda strip: _summed(data, valid, rows.some(strip), cols))
 
 
 def bilinear(data: Data, valid: Valid | None, u: NDArray[np.int64], v: NDArray[np.int64]) -> tuple[Data, Valid]:
     """Linear interpolation of `data` at cells' centres (u, v) [H, W] in 1/64 pixel from its corner. What lies outside
     of `data` is void."""
+    return _in_strips((len(data), *u.shape), lambda strip: _interpolated(data, valid, u[strip], v[strip]))
+
+
+def mean_blocks(data: Data, valid: Valid | None, down: int, across: int) -> tuple[Data, Valid | None]:
+    """Means of blocks `down` pixels high and `across` wide, of which data [C, H, W] holds whole ones; a block less than
+    half valid is void."""
+    if valid is None:
+        return _rounded(_block_sums(data, down, across), np.uint32(down * across)), None
+    weight = _block_sums(valid[None].view(np.uint8), down, across)[0]
+    return _normalised(_block_sums(data * valid, down, across), weight, down * across)
+
+
+def _in_strips(shape: tuple[int, ...], made: Callable[[slice], tuple[Data, Valid]]) -> tuple[Data, Valid]:
+    """Cells [C, H, W] of this shape from those of some rows, each a function of nothing but its place."""
+    means, shown = np.empty(shape, dtype=np.uint8), np.empty(shape[1:], dtype=bool)
+    for start in range(0, shape[1], _STRIP):
+        strip = slice(start, start + _STRIP)
+        means[:, strip], shown[strip] = made(strip)
+    return means, shown
+
+
+def _summed(data: Data, valid: Valid | None, rows: Taps, cols: Taps) -> tuple[Data, Valid]:
+    sums, total = _weigh(data, rows, cols), rows.total * cols.total
+    if valid is None:
+        return _rounded(sums, np.uint32(total)), np.ones(sums.shape[1:], dtype=bool)
+    return _normalised(sums, _weigh(valid[None].view(np.uint8), rows, cols)[0], total)
+
+
+def _interpolated(data: Data, valid: Valid | None, u: NDArray[np.int64], v: NDArray[np.int64]) -> tuple[Data, Valid]:
     height, width = data.shape[1:]
     left, above = u - UNIT // 2, v - UNIT // 2
     x, y = left // UNIT, above // UNIT
@@ -109,15 +128,6 @@ def bilinear(data: Data, valid: Valid | None, u: NDArray[np.int64], v: NDArray[n
     if everywhere:
         return _rounded(sums, np.uint32(UNIT * UNIT)), inside
     return _normalised(sums, weights, UNIT * UNIT)
-
-
-def mean_blocks(data: Data, valid: Valid | None, down: int, across: int) -> tuple[Data, Valid | None]:
-    """Means of blocks `down` pixels high and `across` wide, of which data [C, H, W] holds whole ones; a block less than
-    half valid is void."""
-    if valid is None:
-        return _rounded(_block_sums(data, down, across), np.uint32(down * across)), None
-    weight = _block_sums(valid[None].view(np.uint8), down, across)[0]
-    return _normalised(_block_sums(data * valid, down, across), weight, down * across)
 
 
 def _weigh(data: Data, rows: Taps, cols: Taps) -> NDArray[np.uint32]:
