@@ -28,7 +28,6 @@ from workers.environment import WORKER_ENVIRONMENT, is_set, start_over
 if not is_set():
     start_over()  # the bare model gets the allocator and threads that workers are started with
 
-import dask
 import distributed
 import gpu as gpu_alone
 import numpy as np
@@ -38,9 +37,8 @@ import torch
 from detectors import registry
 from imagery.cog import write_cog
 from imagery.simulator.simulate import draw
-from workers.cluster import LOCAL_CONFIG, connect, local_cluster, usable_cores
+from workers.cluster import connect
 from workers.detect import detect
-from workers.devices import gpus_here, plan
 from workers.inputs import Input, open_input
 from workers.jobs import Dtype
 from workers.scoring import Scorer
@@ -292,8 +290,7 @@ def gpu() -> Any:
 def card(folder: Path, side: int, rounds: int, processes: list[int]) -> Any:
     """The whole engine on this machine's GPUs, by so many processes that share them (0: as many as flyonce starts),
     against the bare model on one."""
-    gpus = gpus_here()
-    if not gpus:
+    if not torch.cuda.is_available():
         return "no CUDA device here"
     source = open_input(raster(folder, side))
     answer: dict[str, Any] = {}
@@ -304,19 +301,12 @@ def card(folder: Path, side: int, rounds: int, processes: list[int]) -> Any:
         torch.cuda.empty_cache()
         line: dict[str, Any] = {"bare_Mpx_s": alone}
         for workers in processes:
-            shared = plan(gpus, workers=workers, cores=usable_cores())
-            with (
-                dask.config.set(LOCAL_CONFIG),
-                local_cluster(shared) as cluster,
-                distributed.Client(cluster, set_as_default=False) as client,
-            ):
-                client.wait_for_workers(shared.processes, timeout=300)
+            with connect(workers=workers) as client:
                 tiled(client, source, folder, dtype=dtype)  # the workers load their models
+                started = len(client.nthreads())
                 rates = [tiled(client, source, folder, dtype=dtype) / 1e6 for _ in range(rounds)]
-            ratio = statistics.median(rates) / alone
-            line[f"{shared.processes} processes"] = {"engine_Mpx_s": rates, "ratio": ratio}
-            done = f"{dtype}, {shared.processes} processes: {told(rates)} of {alone:.4g} Mpx/s"
-            print(done, file=sys.stderr, flush=True)
+            line[f"{started} processes"] = {"engine_Mpx_s": rates, "ratio": statistics.median(rates) / alone}
+            print(f"{dtype}, {started} processes: {told(rates)} of {alone:.4g} Mpx/s", file=sys.stderr, flush=True)
         answer[dtype] = line
     return answer
 

@@ -99,11 +99,10 @@ def _follow(sideways: Ints, upright: Ints, corners: list[int]) -> tuple[list[tup
 
     A ring that comes through a corner twice is two loops.
     """
-    ring = np.full(len(corners), -1)
-    numbers = ring.tolist()
-    across, along = ring.copy(), ring.copy()
+    across, along = np.empty(len(corners), np.intp), np.empty(len(corners), np.intp)
     across[sideways], along[upright] = sideways[:, ::-1], upright[:, ::-1]
     mates = across.tolist(), along.tolist()
+    numbers = [-1] * len(corners)
     loops: list[tuple[int, list[int]]] = []
     for start in range(len(corners)):
         if numbers[start] >= 0:

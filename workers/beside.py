@@ -39,9 +39,8 @@ def beside(home: Home, flight: Flight, name: str, shown: str = "") -> Iterator[P
     stem = sent.with_suffix("").as_posix()
     with home.engine.connect() as conn:
         names = [stem + ending for plain in wanted for ending in (plain, plain.upper())]
-        others = [
-            file for file in flight_queries.files_named(conn, flight.id, names).values() if file.state != "expected"
-        ]
+        known = flight_queries.files_named(conn, flight.id, names).values()
+        others = [file for file in known if file.state != "expected"]
     with tempfile.TemporaryDirectory(prefix="beside-") as folder:
         place = Path(folder, sent.stem[-MOST_STEM:] + sent.suffix)  # by its name a DTM is told from a DSM
         for other in others:

@@ -103,7 +103,7 @@ def _profile(width: int, height: int) -> dict[str, Any]:
         "tiled": True,
         "blockxsize": 512,
         "blockysize": 512,
-        "compress": "packbits",  # runs, as masks are: a fifth of deflate's time, which is the driver's alone
+        "compress": "packbits",  # runs, as masks are: a third of deflate's time, which is the driver's alone
         "sparse_ok": True,
         "bigtiff": "if_safer",
     }

@@ -20,7 +20,7 @@ SEED = 100_000
 def demo(
     keep: Annotated[Path | None, typer.Option(metavar="DIR", help="A new or empty folder for everything.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same block.")] = SEED,
-    workers: Annotated[int, typer.Option(min=0, help="Worker processes; 0: by its cores and GPUs.")] = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Worker processes; 0: by cores and GPUs here.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Simulate two flights over one block, catalogue them, find change and debris, approve, file 一键演示.

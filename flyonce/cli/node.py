@@ -7,7 +7,7 @@ import typer
 
 def node(
     scheduler: Annotated[str, typer.Argument(metavar="ADDRESS", help="The scheduler's, tcp://host:8786.")],
-    workers: Annotated[int, typer.Option("--workers", min=0, help="Processes; 0: by its cores and GPUs.")] = 0,
+    workers: Annotated[int, typer.Option("--workers", min=0, help="Processes; 0: by cores and GPUs here.")] = 0,
     host: Annotated[str | None, typer.Option(help="This host's address, as the scheduler reaches it.")] = None,
 ) -> None:
     """Work for a Dask scheduler with all cores, or all GPUs, of this host. 计算节点。

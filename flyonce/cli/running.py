@@ -21,7 +21,7 @@ Pixels = Annotated[bool, typer.Option("--pixels", help="Answer in pixel coordina
 Gsd = Annotated[
     float | None, typer.Option("--gsd", min=1e-4, max=1000, help="Metres per pixel, where a source does not tell.")
 ]
-Workers = Annotated[int, typer.Option("--workers", min=0, help="Worker processes; 0: by its cores and GPUs.")]
+Workers = Annotated[int, typer.Option("--workers", min=0, help="Worker processes; 0: by cores and GPUs here.")]
 Scheduler = Annotated[str, typer.Option("--scheduler", help="Address of a Dask scheduler.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print a summary as JSON.")]
 
@@ -30,7 +30,7 @@ COLLECTIONS = ("photos", "orthophotos", "videos", "frames")
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """A scheduler's address, or worker processes of this machine (0: by its cores and GPUs)."""
+    """A scheduler's address, or worker processes of this machine (0: by cores and GPUs here)."""
 
     workers: int
     scheduler: str

@@ -13,7 +13,7 @@ from records.settings import Settings
 
 def worker(
     scheduler: Annotated[str, typer.Option("--scheduler", help="Address of a Dask scheduler.")] = "",
-    workers: Annotated[int, typer.Option("--workers", min=0, help="Worker processes; 0: by its cores and GPUs.")] = 0,
+    workers: Annotated[int, typer.Option("--workers", min=0, help="Worker processes; 0: by cores and GPUs here.")] = 0,
     once: Annotated[bool, typer.Option("--once", help="Stop when the queue is empty.")] = False,
 ) -> None:
     """Run jobs of the home, drive Dask for them, and file what was approved. Safe to kill at any moment. 后台作业。"""
