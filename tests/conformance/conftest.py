@@ -184,3 +184,9 @@ def wait_for(address: str, process: "subprocess.Popen[bytes]", log: Path) -> Non
         else:
             return
     pytest.fail(f"the server did not answer: {log.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def api(served: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=f"{served}/stac", timeout=60) as client:
+        yield client
